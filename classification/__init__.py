@@ -1,0 +1,1 @@
+"""Stage 2: candidates to nodule assessments to one patient probability."""

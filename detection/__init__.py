@@ -1,0 +1,1 @@
+"""Stage 1: prepared scan to candidates; training and LUNA16 scoring."""

@@ -1,0 +1,1 @@
+"""The application: pipeline, command line and reports. Research use only."""

@@ -1,0 +1,57 @@
+"""True nodules, and the LUNA16 files that list them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from preprocessing.geometry import Triple
+
+COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
+
+
+@dataclass(frozen=True, slots=True)
+class Nodule:
+    """One nodule as readers (or a phantom) state it.
+
+    Attributes:
+        series_uid: the scan it lies in.
+        center_mm: world LPS mm (x, y, z).
+        diameter_mm: of the sphere of equal volume; NaN where unknown (LUNA16 writes -1).
+        malignancy: mean reader rating 1-5, or None.
+        ratings: mean LIDC ratings by name (subtlety, texture, spiculation, ...).
+        n_readers: how many readers marked it.
+    """
+
+    series_uid: str
+    center_mm: Triple
+    diameter_mm: float
+    malignancy: float | None = None
+    ratings: Mapping[str, float] = field(default_factory=dict)
+    n_readers: int = 0
+
+
+def read_annotations(path: Path) -> list[Nodule]:
+    """Nodules of a LUNA16 `annotations.csv` (or `annotations_excluded.csv`), in file order.
+
+    Raises:
+        ValueError: when a column is missing or a number cannot be read.
+    """
+    table = pd.read_csv(path, dtype={"seriesuid": str})
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise ValueError(f"{path.name} must have the columns {list(COLUMNS)}; missing: {missing}")
+    numbers = table[list(COLUMNS[1:])].astype(float)
+    return [
+        Nodule(uid, (x, y, z), d if d > 0 else float("nan"))
+        for uid, x, y, z, d in zip(table["seriesuid"], *(numbers[c] for c in COLUMNS[1:]), strict=True)
+    ]
+
+
+def write_annotations(path: Path, nodules: Iterable[Nodule]) -> None:
+    """Write the LUNA16 `annotations.csv`; an unknown diameter becomes -1."""
+    rows = [(n.series_uid, *n.center_mm, n.diameter_mm if n.diameter_mm > 0 else -1.0) for n in nodules]
+    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(path, index=False, float_format="%.6f")

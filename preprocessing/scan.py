@@ -1,0 +1,57 @@
+"""A scan on disk: cheap to list, to split by patient and to hand on, before any pixel is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Reason(StrEnum):
+    """Why a scan was refused; the machine-readable column `reason` of scans.csv."""
+
+    EMPTY_FOLDER = "empty_folder"
+    NOT_DICOM = "not_dicom"
+    TRUNCATED = "truncated"
+    NOT_CT = "not_ct"
+    LOCALISER = "localiser"
+    NOT_MONOCHROME = "not_monochrome"
+    MISSING_TAG = "missing_tag"
+    BAD_VALUE = "bad_value"
+    TOO_FEW_SLICES = "too_few_slices"
+    MISSING_SLICES = "missing_slices"
+    DUPLICATE_SLICES = "duplicate_slices"
+    UNEVEN_SPACING = "uneven_spacing"
+    GANTRY_TILT = "gantry_tilt"
+    MIXED_GEOMETRY = "mixed_geometry"
+    UNSUPPORTED_SYNTAX = "unsupported_syntax"
+    UNREADABLE = "unreadable"
+
+
+class ScanError(ValueError):
+    """A scan that cannot be used, with its `Reason`; the message carries no patient data."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One CT series as found on disk.
+
+    Attributes:
+        patient_id: the patient this scan belongs to; the unit of every split.
+        series_uid: SeriesInstanceUID, or for image files the file name without its ending (a LUNA16 uid).
+        paths: the files, in slice order for single-frame DICOM.
+        refused: why it cannot be used, or None.
+        detail: one sentence about `refused`: what was expected and what came.
+        warnings: repairs and oddities, each `code: sentence`.
+    """
+
+    patient_id: str
+    series_uid: str
+    paths: tuple[Path, ...]
+    refused: Reason | None = None
+    detail: str = ""
+    warnings: tuple[str, ...] = ()
