@@ -1,0 +1,147 @@
+"""Training examples of stage 2: LIDC nodules with their ratings, and normal tissue out of background scans."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import SimpleITK as sitk
+from scipy import ndimage
+from tqdm import tqdm
+
+from classification.network import RATING_SCALES, from_rating
+from preprocessing.geometry import Geometry
+from preprocessing.patches import extract_patch
+from preprocessing.prepare import PreparedScan
+from preprocessing.resample import resample_isotropic
+from preprocessing.volume import HU_MAX, HU_MIN, Volume
+
+# Stored crops are larger than what the network sees, so that training can shift them.
+STORED = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """N examples.
+
+    Attributes:
+        crops: (N, 40, 40, 40) int16 HU at 1 mm, nodule in the middle.
+        diameter_mm: (N,).
+        is_nodule: (N,) bool; False for normal tissue.
+        ratings: (N, 8) in [0, 1] in the order of `RATING_SCALES`, NaN for normal tissue.
+        patients: (N,) patient ids; for tissue the series uid.
+    """
+
+    crops: npt.NDArray[np.int16]
+    diameter_mm: npt.NDArray[np.float32]
+    is_nodule: npt.NDArray[np.bool_]
+    ratings: npt.NDArray[np.float32]
+    patients: npt.NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def at(self, where: npt.NDArray[np.bool_]) -> Samples:
+        """The examples a mask selects."""
+        return Samples(
+            self.crops[where], self.diameter_mm[where], self.is_nodule[where], self.ratings[where], self.patients[where]
+        )
+
+    @property
+    def malignancy(self) -> npt.NDArray[np.float32]:
+        """(N,) readers' rating 1-5, NaN for normal tissue."""
+        return 1 + 4 * self.ratings[:, list(RATING_SCALES).index("malignancy")]
+
+
+def join(parts: list[Samples]) -> Samples:
+    """All examples, in order."""
+    return Samples(
+        np.concatenate([p.crops for p in parts]),
+        np.concatenate([p.diameter_mm for p in parts]),
+        np.concatenate([p.is_nodule for p in parts]),
+        np.concatenate([p.ratings for p in parts]),
+        np.concatenate([p.patients for p in parts]),
+    )
+
+
+def held_out(patient_id: str, share: float, always: tuple[str, ...]) -> bool:
+    """The split rule: these patients, and those whose SHA-256 of the id, as a fraction of 2^32, is below `share`."""
+    fraction = int(hashlib.sha256(patient_id.encode()).hexdigest()[:8], 16) / 2**32
+    return patient_id in always or fraction < share
+
+
+def read_nodules(folder: Path) -> Samples:
+    """The LIDC nodules of `nodules.csv`: voxels from `image/` at 1 mm, centred on the centroid of `mask/`.
+
+    The NIfTI files' origin is flipped against LUNA16's world and is not used: everything here is relative to
+    the box. Beyond the box the border is repeated, as `classification.crops` repeats it for every crop.
+
+    Raises:
+        FileNotFoundError: no such folder or table.
+        ValueError: a column is missing.
+    """
+    table = pd.read_csv(folder / "nodules.csv", dtype={"patient_id": str})
+    missing = {"patient_id", "diameter_mm", "voi", *RATING_SCALES} - set(table.columns)
+    if missing:
+        raise ValueError(f"nodules.csv must have more columns; missing: {sorted(missing)}")
+    crops = [
+        _box_crop(folder / "image" / name, folder / "mask" / name)
+        for name in tqdm(table["voi"].tolist(), desc="LIDC nodules", disable=None)
+    ]
+    ratings = np.stack([[from_rating(n, v) for v in table[n].tolist()] for n in RATING_SCALES], axis=1)
+    return Samples(
+        np.stack(crops),
+        table["diameter_mm"].to_numpy(np.float32),
+        np.ones(len(table), dtype=bool),
+        ratings.astype(np.float32),
+        table["patient_id"].to_numpy(str),
+    )
+
+
+def _box_crop(image_path: Path, mask_path: Path) -> npt.NDArray[np.int16]:
+    image, mask = sitk.ReadImage(str(image_path)), sitk.ReadImage(str(mask_path))
+    hu = np.clip(sitk.GetArrayFromImage(image), HU_MIN, HU_MAX).astype(np.int16)
+    geometry = Geometry(hu.shape, image.GetSpacing(), (0.0, 0.0, 0.0), np.eye(3))
+    center_mm = geometry.to_world(np.argwhere(sitk.GetArrayFromImage(mask) > 0).mean(0))
+    fine = resample_isotropic(Volume(hu, geometry, "lidc"), 1.0)
+    padded = np.pad(fine.hu, STORED, mode="edge")
+    return extract_patch(padded, fine.geometry.to_voxel(center_mm) + STORED, (STORED,) * 3)
+
+
+def tissue(
+    prepared: PreparedScan,
+    count: int,
+    diameters_mm: npt.NDArray[np.float32],
+    rng: np.random.Generator,
+    avoid: list[tuple[tuple[float, float, float], float]],
+) -> Samples:
+    """Dense spots of normal lung (vessels, walls, scars) that a detector might mistake for nodules.
+
+    Args:
+        prepared: 1 mm scan.
+        count: at most so many.
+        diameters_mm: drawn from, so that size does not give tissue away.
+        rng: seeded.
+        avoid: world centres and radii in mm where something real may grow.
+    """
+    hu = prepared.volume.hu
+    smooth = ndimage.gaussian_filter(np.clip(hu, -1000, 200).astype(np.float32), 1.5)
+    peaks = (smooth == ndimage.maximum_filter(smooth, 7)) & (smooth > -700) & prepared.lung_mask
+    places = np.argwhere(peaks)
+    for center_mm, radius in avoid:
+        away = np.linalg.norm(places - prepared.volume.geometry.to_voxel(center_mm), axis=1) > radius + STORED / 2
+        places = places[away]
+    places = places[rng.permutation(len(places))[:count]]
+    crops = [extract_patch(hu, place, (STORED,) * 3) for place in places]
+    n = len(crops)
+    return Samples(
+        np.stack(crops) if crops else np.zeros((0, *(STORED,) * 3), np.int16),
+        rng.choice(diameters_mm, n).astype(np.float32),
+        np.zeros(n, dtype=bool),
+        np.full((n, len(RATING_SCALES)), np.nan, np.float32),
+        np.array([prepared.volume.series_uid] * n, dtype=str),
+    )

@@ -1,0 +1,154 @@
+"""Prepared scan to candidates: the object every caller of stage 1 holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from detection.boxes import AnchorGrid, suppress
+from detection.candidate import Candidate
+from detection.criterion import flatten_heads
+from detection.engine import build_network
+from detection.network import PAD_MULTIPLE, STRIDE, CompactRetinaNet
+from detection.settings import InferenceSettings, ModelSettings
+from detection.weights import load_weights
+from preprocessing.geometry import IntTriple
+from preprocessing.patches import normalise
+from preprocessing.prepare import PreparedScan
+
+DEFAULT_WEIGHTS = "compact-v1"
+# Boxes kept for non-maximum suppression: its cost grows with their square, a scan's real findings are few.
+BEFORE_SUPPRESSION = 600
+
+
+class NoduleDetector:
+    """Finds candidates in prepared scans.
+
+    Args:
+        network: trained; put into evaluation mode.
+        model: the settings it was built from.
+        settings: of inference.
+        provenance: what goes into reports: name and checksum of the weights.
+    """
+
+    def __init__(
+        self,
+        network: CompactRetinaNet,
+        model: ModelSettings,
+        settings: InferenceSettings | None = None,
+        provenance: dict[str, str] | None = None,
+    ) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.eval().to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.grid = AnchorGrid(model.anchor_sizes_mm, STRIDE)
+        self.settings = settings or InferenceSettings()
+        self.provenance = provenance or {}
+
+    def detect(self, prepared: PreparedScan) -> list[Candidate]:
+        """Candidates whose centre lies in the lung mask, best first, at most `max_candidates`.
+
+        Centres are world LPS mm; the diameter is the mean edge of the box in mm.
+        """
+        boxes, scores = self._boxes(prepared.volume.hu)
+        inside = _in_mask(boxes, prepared.lung_mask)
+        boxes, scores = boxes[inside], scores[inside]
+        keep = suppress(boxes, scores, self.settings.nms_iou, self.settings.max_candidates)
+        geometry = prepared.volume.geometry
+        found = []
+        for box, score in zip(boxes[keep].double().numpy(), scores[keep].tolist(), strict=True):
+            x, y, z = geometry.to_world((box[:3] + box[3:]) / 2)
+            edges = (box[3:] - box[:3]) * np.asarray(geometry.spacing_mm)[::-1]
+            center = (float(x), float(y), float(z))
+            found.append(Candidate(prepared.volume.series_uid, center, float(edges.mean()), float(score)))
+        return found
+
+    @torch.inference_mode()
+    def _boxes(self, hu: npt.NDArray[np.int16]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Boxes (N, 6) in voxels and scores (N,), best first, from all tiles."""
+        all_boxes, all_scores = [torch.zeros((0, 6))], [torch.zeros(0)]
+        for core, start, stop in tiles(hu.shape, self.settings.tile_zyx, self.settings.margin):  # type: ignore[arg-type]
+            patch = _padded_patch(hu, start, stop)
+            logits, codes = self.network(patch.to(self.device).to(memory_format=torch.channels_last_3d))
+            flat_logits, flat_codes = flatten_heads(logits.float().cpu(), codes.float().cpu())
+            scores = flat_logits[0].sigmoid()
+            best = torch.nonzero(scores >= self.settings.min_score).flatten()
+            if not len(best):
+                continue
+            anchors = self.grid.anchors(logits.shape[2:])[best]
+            boxes = self.grid.decode(flat_codes[0][best], anchors)
+            boxes = boxes + torch.tensor([*start, *start], dtype=torch.float32)
+            # Each anchor cell belongs to one tile's core: no box is found twice, none is lost at a seam.
+            cells = (anchors[:, :3] + anchors[:, 3:]) / 2 + torch.tensor(start, dtype=torch.float32)
+            low, high = torch.tensor(core[0]), torch.tensor(core[1])
+            mine = ((cells >= low) & (cells < high)).all(1)
+            all_boxes.append(boxes[mine])
+            all_scores.append(scores[best][mine])
+        boxes, scores = torch.cat(all_boxes), torch.cat(all_scores)
+        # A stable sort: equal scores keep their order, so the same bytes in give the same bytes out.
+        order = torch.argsort(scores, descending=True, stable=True)[:BEFORE_SUPPRESSION]
+        return boxes[order], scores[order]
+
+
+def tiles(
+    shape_zyx: IntTriple, tile_zyx: IntTriple, margin: int
+) -> Iterator[tuple[tuple[IntTriple, IntTriple], IntTriple, IntTriple]]:
+    """Cover a volume with cores that do not overlap, each with context around it.
+
+    Yields:
+        (core start, core stop), context start, context stop; starts are multiples of 16 (so that the anchors
+        of all tiles lie on one grid), stops may reach past the volume.
+    """
+    if any(n % PAD_MULTIPLE for n in (*tile_zyx, margin)):
+        raise ValueError(f"tiles and margin must be multiples of {PAD_MULTIPLE}, got {tile_zyx} and {margin}")
+    for corner in product(*(range(0, n, t) for n, t in zip(shape_zyx, tile_zyx, strict=True))):
+        z, y, x = corner
+        stop_z, stop_y, stop_x = (min(c + t, n) for c, t, n in zip(corner, tile_zyx, shape_zyx, strict=True))
+        low = (max(z - margin, 0), max(y - margin, 0), max(x - margin, 0))
+        high = tuple(
+            a + _rounded_up(min(b + margin, n) - a)
+            for a, b, n in zip(low, (stop_z, stop_y, stop_x), shape_zyx, strict=True)
+        )
+        yield ((z, y, x), (stop_z, stop_y, stop_x)), low, (high[0], high[1], high[2])
+
+
+def _rounded_up(n: int) -> int:
+    return -(-n // PAD_MULTIPLE) * PAD_MULTIPLE
+
+
+def _padded_patch(hu: npt.NDArray[np.int16], start: IntTriple, stop: IntTriple) -> torch.Tensor:
+    """(1, 1, D, H, W) normalised; past the volume it is air, as at training borders."""
+    part = hu[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
+    patch = torch.from_numpy(normalise(part))[None, None]
+    missing = [b - a - n for a, b, n in zip(start, stop, part.shape, strict=True)]
+    return functional.pad(patch, (0, missing[2], 0, missing[1], 0, missing[0]))
+
+
+def _in_mask(boxes: torch.Tensor, mask: npt.NDArray[np.bool_]) -> torch.Tensor:
+    centers = ((boxes[:, :3] + boxes[:, 3:]) / 2).round().long()
+    limit = torch.tensor(mask.shape)
+    inside = ((centers >= 0) & (centers < limit)).all(1)
+    safe = torch.minimum(centers.clamp_min(0), limit - 1)
+    hit = torch.from_numpy(mask[tuple(safe.numpy().T)])
+    return inside & hit
+
+
+def load_detector(weights: str | Path | None = None, settings: InferenceSettings | None = None) -> NoduleDetector:
+    """The detector of a weights file, or of a shipped name (the default when None).
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_weights`.
+    """
+    name = weights or DEFAULT_WEIGHTS
+    state, card = load_weights(name)
+    values = card["model"]
+    model = ModelSettings(tuple(values["widths"]), int(values["head_width"]), tuple(values["anchor_sizes_mm"]))
+    network = build_network(model)
+    network.load_state_dict(state)
+    provenance = {"detector": str(card.get("name", name)), "detector_sha256": str(card["sha256"])[:16]}
+    return NoduleDetector(network, model, settings, provenance)

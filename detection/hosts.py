@@ -1,0 +1,70 @@
+"""Chests to train in: real scans and phantoms, prepared, with what is known to grow in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from detection.sampling import Host
+from detection.settings import DataSettings
+from phantom.chest import simulate
+from phantom.hybrid import Chip, load_chips
+from preprocessing.annotations import Nodule, read_annotations
+from preprocessing.geometry import Geometry
+from preprocessing.intake import find_scans
+from preprocessing.prepare import PreparedScan, default_cache, prepare, prepare_scan
+
+
+def load_hosts(data: DataSettings, seed: int) -> list[Host]:
+    """Real hosts first, then phantoms, in a fixed order.
+
+    Raises:
+        FileNotFoundError: when a folder does not exist.
+        ValueError: when a host scan is refused: training must not silently run on fewer chests than asked.
+    """
+    truth = read_annotations(Path(data.annotations)) if data.annotations else []
+    hosts = []
+    scans = [scan for folder in data.hosts for scan in find_scans(Path(folder))]
+    for scan in tqdm(scans, desc="host scans", disable=not scans):
+        if scan.patient_id in data.held_out_patients:
+            continue
+        if scan.refused is not None:
+            raise ValueError(f"a host scan was refused ({scan.refused}): {scan.detail}")
+        prepared = prepare_scan(scan, cache=default_cache())
+        own = [nodule for nodule in truth if nodule.series_uid == scan.series_uid]
+        ignored = [(p.center_mm, p.radius_mm) for p in data.ignored if p.seriesuid == scan.series_uid]
+        hosts.append(_host(prepared, own, ignored))
+    for index in tqdm(range(data.phantoms), desc="phantom hosts", disable=not data.phantoms):
+        volume, nodules = simulate(np.random.default_rng([seed, index]))
+        hosts.append(_host(prepare(volume), nodules, []))
+    return hosts
+
+
+def load_nodules(data: DataSettings) -> list[Chip]:
+    """Nodules to paste, without those of held-out patients; empty when none are configured."""
+    if data.nodules is None:
+        return []
+    return [c for c in load_chips(Path(data.nodules)) if c.patient_id not in data.held_out_patients]
+
+
+def _host(
+    prepared: PreparedScan,
+    nodules: list[Nodule],
+    ignored: list[tuple[tuple[float, float, float], float]],
+) -> Host:
+    geometry = prepared.volume.geometry
+    return Host(
+        prepared.volume.hu,
+        prepared.lung_mask,
+        _marks(geometry, [(n.center_mm, n.diameter_mm) for n in nodules]),
+        _marks(geometry, ignored),
+    )
+
+
+def _marks(geometry: Geometry, places: list[tuple[tuple[float, float, float], float]]) -> npt.NDArray[np.float64]:
+    """(n, 4) z, y, x and size in voxels of the isotropic grid."""
+    rows = [(*geometry.to_voxel(center), size / geometry.spacing_mm[0]) for center, size in places]
+    return np.asarray(rows, dtype=np.float64).reshape(-1, 4)

@@ -1,0 +1,66 @@
+"""`python -m detection.train experiment=...`: hybrids in, weights and their model card out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from detection.fit import fit
+from detection.hosts import load_hosts, load_nodules
+from detection.settings import TrainSettings
+from detection.weights import save_weights
+
+log = logging.getLogger(__name__)
+
+
+def train(settings: TrainSettings) -> Path:
+    """Train, write `weights.safetensors` and its card under `settings.out`, and return their path."""
+    out = Path(settings.out)
+    chips = load_nodules(settings.data)
+    hosts = load_hosts(settings.data, settings.seed)
+    log.info("training on %d chests and %d nodules", len(hosts), len(chips))
+    network = fit(hosts, chips, settings, out)
+    path = out / "weights.safetensors"
+    save_weights(path, network.state_dict(), card_of(settings, len(hosts), len(chips)))
+    log.info("weights written to %s", path)
+    return path
+
+
+def card_of(settings: TrainSettings, n_hosts: int, n_nodules: int) -> dict[str, Any]:
+    """What is known at the end of training; measured figures are added by hand with their commands."""
+    return {
+        "name": f"compact ({settings.experiment})",
+        "model": asdict(settings.model),
+        "training": asdict(settings),
+        "n_hosts": n_hosts,
+        "n_nodules": n_nodules,
+        "command": f"python -m detection.train experiment={settings.experiment}",
+        "versions": {name: version(name) for name in ("lungscreen", "torch", "monai", "lightning")},
+        "use": "research only, not a medical device",
+    }
+
+
+def settings_from(cfg: DictConfig) -> TrainSettings:
+    """The configuration as a frozen dataclass; unknown names and wrong types are refused.
+
+    Raises:
+        omegaconf.errors.OmegaConfBaseException: naming the key.
+    """
+    merged = OmegaConf.merge(OmegaConf.structured(TrainSettings), cfg)
+    return cast(TrainSettings, OmegaConf.to_object(merged))
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="detection_train")
+def main(cfg: DictConfig) -> None:
+    """Entry point."""
+    train(settings_from(cfg))
+
+
+if __name__ == "__main__":
+    main()

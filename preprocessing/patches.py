@@ -1,0 +1,41 @@
+"""Patches and intensity scaling: what training does to a patch, inference does by these same functions."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from preprocessing.volume import HU_MIN
+
+WINDOW_HU = (-1000.0, 400.0)
+
+
+def extract_patch(
+    hu: npt.NDArray[np.int16], center_zyx: npt.ArrayLike, size_zyx: npt.ArrayLike, fill: int = HU_MIN
+) -> npt.NDArray[np.int16]:
+    """A copy of exactly `size_zyx` voxels around a centre; what lies outside the volume is `fill`, never shifted.
+
+    Args:
+        hu: (Z, Y, X) int16.
+        center_zyx: voxel index of the patch centre, fractions are rounded; it becomes voxel `size // 2`.
+        size_zyx: three whole numbers.
+        fill: HU outside the volume.
+    """
+    size = np.asarray(size_zyx, dtype=int)
+    start = np.rint(np.asarray(center_zyx, dtype=float)).astype(int) - size // 2
+    patch = np.full(tuple(size), fill, dtype=hu.dtype)
+    low = np.maximum(start, 0)
+    high = np.minimum(start + size, hu.shape)
+    if np.all(high > low):
+        target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+        patch[target] = hu[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    return patch
+
+
+def normalise(hu: npt.NDArray[np.int16] | npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """HU clipped to [-1000, 400] and scaled to float32 [0, 1]: the one intensity scaling of every network."""
+    low, high = WINDOW_HU
+    scaled = (np.clip(hu, low, high).astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low))
+    return cast(npt.NDArray[np.float32], scaled)

@@ -1,0 +1,73 @@
+"""Linear resampling between axis-aligned grids: separable, one pass an axis, equal to SimpleITK's linear one."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from preprocessing.geometry import Geometry, IntTriple, Triple
+from preprocessing.volume import Volume
+
+
+def resample(volume: Volume, target: Geometry) -> Volume:
+    """The volume on another grid with parallel axes; voxels outside the source repeat its border.
+
+    Args:
+        volume: the source.
+        target: a geometry whose direction equals the source's (made by `cropped` and `resampled`).
+
+    Raises:
+        ValueError: when the axes are not parallel.
+    """
+    source = volume.geometry
+    if not np.allclose(source.direction, target.direction, atol=1e-6):
+        raise ValueError("resample needs parallel grids: the direction matrices differ")
+    start = source.to_voxel(target.origin_mm)
+    step = np.asarray(target.spacing_mm)[::-1] / np.asarray(source.spacing_mm)[::-1]
+    data = torch.from_numpy(volume.hu)
+    for axis in _cheapest_first(source.shape_zyx, target.shape_zyx):
+        where = start[axis] + step[axis] * np.arange(target.shape_zyx[axis])
+        data = _interpolate_axis(data, axis, where)
+    hu = data.round_().to(torch.int16).numpy() if data.is_floating_point() else data.numpy()
+    return Volume(hu, target, volume.series_uid)
+
+
+def resample_isotropic(volume: Volume, spacing_mm: float) -> Volume:
+    """The whole volume at one spacing along all axes."""
+    spacing: Triple = (spacing_mm, spacing_mm, spacing_mm)
+    return resample(volume, volume.geometry.resampled(spacing))
+
+
+def sample_mask(mask: npt.NDArray[np.bool_], source: Geometry, target: Geometry) -> npt.NDArray[np.bool_]:
+    """A mask on another parallel grid, nearest neighbour; outside the source it is False."""
+    start = source.to_voxel(target.origin_mm)
+    step = np.asarray(target.spacing_mm)[::-1] / np.asarray(source.spacing_mm)[::-1]
+    out = mask
+    for axis in range(3):
+        where = np.rint(start[axis] + step[axis] * np.arange(target.shape_zyx[axis])).astype(int)
+        inside = (where >= 0) & (where < source.shape_zyx[axis])
+        out = np.take(out, np.clip(where, 0, source.shape_zyx[axis] - 1), axis=axis)
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        out = out & inside.reshape(shape)
+    return out
+
+
+def _cheapest_first(source: IntTriple, target: IntTriple) -> list[int]:
+    """Axes that shrink go first: fewer voxels for the passes after them."""
+    return sorted(range(3), key=lambda axis: target[axis] / source[axis])
+
+
+def _interpolate_axis(data: torch.Tensor, axis: int, where: npt.NDArray[np.float64]) -> torch.Tensor:
+    length = data.shape[axis]
+    clipped = np.clip(where, 0, length - 1)
+    low = np.minimum(np.floor(clipped).astype(np.int64), max(length - 2, 0))
+    weight = torch.from_numpy((clipped - low).astype(np.float32))
+    if not bool(weight.any()):
+        return data.index_select(axis, torch.from_numpy(low))
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    first = data.index_select(axis, torch.from_numpy(low)).to(torch.float32)
+    second = data.index_select(axis, torch.from_numpy(np.minimum(low + 1, length - 1))).to(torch.float32)
+    return first.lerp_(second, weight.reshape(shape))

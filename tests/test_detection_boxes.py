@@ -1,0 +1,127 @@
+"""Anchors, matching, coding, losses and tiles of the compact detector."""
+
+import numpy as np
+import pytest
+import torch
+
+from detection.boxes import AnchorGrid, cubes, suppress
+from detection.criterion import DetectionCriterion, flatten_heads
+from detection.detector import NoduleDetector, tiles
+from detection.engine import build_network
+from detection.settings import InferenceSettings, ModelSettings
+from preprocessing.geometry import Geometry
+from preprocessing.prepare import PreparedScan
+from preprocessing.volume import Volume
+
+GRID = AnchorGrid((4, 8, 16), stride=4)
+TINY = ModelSettings(widths=(4, 4, 4, 4), head_width=4, anchor_sizes_mm=(4.0, 8.0, 16.0))
+
+
+def test_anchors_sit_in_the_middle_of_their_cells_size_fastest() -> None:
+    anchors = GRID.anchors((2, 3, 4))
+    assert anchors.shape == (2 * 3 * 4 * 3, 6)
+    assert anchors[0].tolist() == [0, 0, 0, 4, 4, 4]
+    assert anchors[1].tolist() == [-2, -2, -2, 6, 6, 6]
+    assert anchors[3].tolist() == [0, 0, 4, 4, 4, 8]  # the next cell along x
+    assert anchors[-1].tolist() == [-2, 2, 6, 14, 18, 22]
+
+
+def test_every_nodule_gets_an_anchor_of_its_size() -> None:
+    anchors = GRID.anchors((8, 8, 8))
+    boxes = cubes(torch.tensor([[8.0, 8, 8], [20, 21, 19], [17.9, 6.1, 26]]), torch.tensor([16.0, 8.0, 3.0]))
+    matches = GRID.match(boxes, anchors)
+    for index, size in enumerate([16, 8, 4]):
+        mine = anchors[matches == index]
+        assert len(mine) >= 1
+        edges = (mine[:, 3] - mine[:, 0]).tolist()
+        assert size in edges
+
+
+def test_no_nodule_means_background_everywhere() -> None:
+    assert (GRID.match(torch.zeros((0, 6)), GRID.anchors((2, 2, 2))) == -1).all()
+
+
+def test_codes_round_trip() -> None:
+    anchors = GRID.anchors((2, 2, 2))[:5]
+    boxes = cubes(torch.rand(5, 3) * 8, torch.rand(5) * 20 + 3)
+    torch.testing.assert_close(GRID.decode(GRID.encode(boxes, anchors), anchors), boxes, atol=1e-4, rtol=1e-4)
+
+
+def test_suppression_keeps_the_better_of_two_overlapping() -> None:
+    boxes = cubes(torch.tensor([[10.0, 10, 10], [11, 10, 10], [40, 40, 40]]), torch.tensor([8.0, 8, 8]))
+    assert suppress(boxes, torch.tensor([0.5, 0.9, 0.2]), iou=0.1, most=10).tolist() == [1, 2]
+
+
+def test_heads_flatten_in_anchor_order() -> None:
+    cells = (2, 3, 4)
+    anchors = GRID.anchors(cells)
+    # A map that holds each cell's own index, an anchor's number in the last digit.
+    z, y, x = torch.meshgrid(*(torch.arange(n) for n in cells), indexing="ij")
+    base = (100 * z + 10 * y + x).float()
+    logits = torch.stack([base + a / 10 for a in range(3)])[None]
+    codes = torch.stack([base + 1000 * c for a in range(3) for c in range(6)])[None]
+    flat_logits, flat_codes = flatten_heads(logits, codes)
+    centers = ((anchors[:, :3] + anchors[:, 3:]) / 2 - 2) / 4
+    expected = centers @ torch.tensor([100.0, 10.0, 1.0])
+    torch.testing.assert_close(flat_logits[0].floor(), expected)
+    torch.testing.assert_close(flat_codes[0, :, 2], expected + 2000)
+
+
+def test_losses_are_small_for_the_right_answer_and_ignored_places_teach_nothing() -> None:
+    criterion = DetectionCriterion(GRID)
+    anchors = GRID.anchors((8, 8, 8))
+    boxes = [cubes(torch.tensor([[16.0, 16, 16]]), torch.tensor([8.0]))]
+    matches = GRID.match(boxes[0], anchors)
+    right = torch.where(matches >= 0, 12.0, -12.0).reshape(8, 8, 8, 3).permute(3, 0, 1, 2)[None]
+    codes = torch.zeros((len(anchors), 6))
+    codes[matches >= 0] = GRID.encode(boxes[0].expand(int((matches >= 0).sum()), 6), anchors[matches >= 0])
+    code_map = codes.reshape(8, 8, 8, 3, 6).permute(3, 4, 0, 1, 2).reshape(1, 18, 8, 8, 8)
+    terms = criterion(right, code_map, boxes, [torch.zeros((0, 4))])
+    assert float(terms["loss_score"]) < 1e-3
+    assert float(terms["loss_box"]) < 1e-6
+    wrong = torch.full_like(right, 12.0)
+    everywhere = torch.tensor([[16.0, 16, 16, 500]])
+    silent = criterion(wrong, code_map, boxes, [everywhere])
+    assert float(silent["loss_score"]) < 1e-3
+    assert float(criterion(wrong, code_map, boxes, [torch.zeros((0, 4))])["loss_score"]) > 100
+
+
+def test_a_patch_without_nodules_trains() -> None:
+    network = build_network(TINY)
+    terms = DetectionCriterion(AnchorGrid(TINY.anchor_sizes_mm, 4))(
+        *network(torch.rand(1, 1, 32, 32, 32)), [torch.zeros((0, 6))], [torch.zeros((0, 4))]
+    )
+    sum(terms.values()).backward()  # type: ignore[union-attr]
+    assert all(bool(torch.isfinite(p.grad).all()) for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("shape", [(40, 100, 33), (96, 96, 96), (1, 1, 200)])
+def test_tiles_cover_every_voxel_once_on_one_grid(shape: tuple[int, int, int]) -> None:
+    counts = np.zeros(shape, int)
+    for (low, high), start, stop in tiles(shape, (32, 48, 64), 16):
+        counts[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] += 1
+        assert all(s % 16 == 0 for s in start)
+        assert all((b - a) % 16 == 0 for a, b in zip(start, stop, strict=True))
+        assert all(s <= a and e >= b for s, e, a, b in zip(start, stop, low, high, strict=True))
+    assert (counts == 1).all()
+
+
+def test_detection_does_not_depend_on_the_tiles_and_is_repeatable() -> None:
+    torch.manual_seed(0)
+    network = build_network(TINY)
+    torch.nn.init.constant_(network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    hu = rng.integers(-1000, 100, (40, 70, 66)).astype(np.int16)
+    geometry = Geometry(hu.shape, (1, 1, 1), (-10, 20, 30), np.eye(3))
+    mask = np.zeros(hu.shape, bool)
+    mask[:, 20:60, 10:50] = True
+    prepared = PreparedScan(Volume(hu, geometry, "1.2"), mask, geometry)
+    small = NoduleDetector(network, TINY, InferenceSettings(tile_zyx=(32, 48, 48), margin=64, max_candidates=20))
+    large = NoduleDetector(network, TINY, InferenceSettings(tile_zyx=(512, 512, 512), max_candidates=20))
+    found, again, whole = small.detect(prepared), small.detect(prepared), large.detect(prepared)
+    assert found == again
+    assert len(found) > 0
+    np.testing.assert_allclose([c.score for c in found], [c.score for c in whole], atol=1e-4)
+    for candidate in found:
+        index = np.rint(prepared.volume.geometry.to_voxel(candidate.center_mm)).astype(int)
+        assert prepared.lung_mask[tuple(index)]
