@@ -35,15 +35,16 @@ class CropDataset(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         crop, diameter = self.samples.crops[index], float(self.samples.diameter_mm[index])
-        offset, margin = np.full(3, (STORED - self.model.crop) // 2), self.model.margin_mm
+        offset = np.full(3, (STORED - self.model.crop) // 2)
+        along_z, in_plane = self.model.margins_mm
         if self.training:
             # About as far off as a detector is in place and in size.
             offset = offset + self.rng.integers(-2, 3, 3)
             diameter *= float(np.exp(self.rng.normal(0, 0.15)))
-            margin *= float(self.rng.uniform(0, 1))
+            along_z *= float(self.rng.uniform(0, 1))
         z, y, x = offset
         n = self.model.crop
-        image = normalise(framed(crop[z : z + n, y : y + n, x : x + n], diameter, margin))
+        image = normalise(framed(crop[z : z + n, y : y + n, x : x + n], diameter, (along_z, in_plane)))
         if self.training:
             image = self._disturbed(image)
         ratings = self.samples.ratings[index]
@@ -117,7 +118,7 @@ def rating_loss(out: NoduleOutputs, batch: Batch) -> torch.Tensor:
     return (each * batch["known"]).sum() / batch["known"].sum().clamp_min(1.0)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def answers(network: NoduleNetwork, samples: Samples, model: ModelSettings, batch: int = 64) -> NoduleOutputs:
     """The network's answers for all examples, without disturbance."""
     network.eval()

@@ -48,7 +48,11 @@ class Samples:
     def at(self, where: npt.NDArray[np.bool_]) -> Samples:
         """The examples a mask selects."""
         return Samples(
-            self.crops[where], self.diameter_mm[where], self.is_nodule[where], self.ratings[where], self.patients[where]
+            self.crops[where],
+            self.diameter_mm[where],
+            self.is_nodule[where],
+            self.ratings[where],
+            self.patients[where],
         )
 
     @property
@@ -136,10 +140,14 @@ def tissue(
         away = np.linalg.norm(places - prepared.volume.geometry.to_voxel(center_mm), axis=1) > radius + STORED / 2
         places = places[away]
     places = places[rng.permutation(len(places))[:count]]
-    crops = [extract_patch(hu, place, (STORED,) * 3) for place in places]
+    # LIDC's slices are up to 3 mm thick: thickness must not give tissue away either.
+    crops = [
+        ndimage.gaussian_filter1d(extract_patch(hu, place, (STORED,) * 3).astype(np.float32), thickness, axis=0)
+        for place, thickness in zip(places, rng.uniform(0.01, 1.2, len(places)), strict=True)
+    ]
     n = len(crops)
     return Samples(
-        np.stack(crops) if crops else np.zeros((0, *(STORED,) * 3), np.int16),
+        np.rint(np.stack(crops)).astype(np.int16) if crops else np.zeros((0, *(STORED,) * 3), np.int16),
         rng.choice(diameters_mm, n).astype(np.float32),
         np.zeros(n, dtype=bool),
         np.full((n, len(RATING_SCALES)), np.nan, np.float32),

@@ -15,13 +15,13 @@ class ModelSettings:
         widths: channels at strides 2, 4, 8 and 16.
         hidden: width of the shared feature vector.
         crop: voxels (1 mm) along each edge of the crop, a multiple of 16.
-        margin_mm: slices kept beyond the nodule along z (see `classification.crops`).
+        margins_mm: kept beyond the nodule's radius along z and in plane (see `classification.crops`).
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96)
     hidden: int = 64
     crop: int = 32
-    margin_mm: float = 2.0
+    margins_mm: tuple[float, float] = (2.0, 8.0)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ Murray's law from the tips upwards, r ~ n_tips^(1/2.7).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import distance
 
 Points = npt.NDArray[np.float64]
 Coverage = npt.NDArray[np.float32]
-BALANCE = 0.35
-TIP_MM = 0.42
+BALANCE = 0.5
+TIP_MM = 0.5
 MURRAY = 2.7
 LARGEST_MM = 6.5
 
@@ -45,21 +45,19 @@ def grow(root: npt.ArrayLike, targets: Points, tip_mm: float = TIP_MM) -> Tree:
     n = len(points)
     parent = np.zeros(n, dtype=np.int64)
     path = np.zeros(n)
-    distance = np.linalg.norm(points - points[0], axis=1)
-    cost = distance.copy()
-    reach = distance.copy()
-    cost[0] = np.inf
+    between = distance.cdist(points, points)
+    cost, reach = between[0].copy(), between[0].copy()
+    waiting = np.ones(n, dtype=bool)
+    cost[0], waiting[0] = np.inf, False
     order = [0]
     for _ in range(n - 1):
         new = int(np.argmin(cost))
         path[new] = path[parent[new]] + reach[new]
-        cost[new] = np.inf
+        cost[new], waiting[new] = np.inf, False
         order.append(new)
-        difference = points - points[new]
-        far = np.sqrt(np.einsum("ij,ij->i", difference, difference))
-        better = (far + BALANCE * path[new] < cost) & np.isfinite(cost)
-        cost[better] = far[better] + BALANCE * path[new]
-        parent[better], reach[better] = new, far[better]
+        through = between[new] + BALANCE * path[new]
+        better = np.flatnonzero((through < cost) & waiting)
+        cost[better], parent[better], reach[better] = through[better], new, between[new, better]
     tips = np.zeros(n)
     children = np.bincount(parent[1:], minlength=n)
     for node in reversed(order[1:]):
@@ -153,8 +151,3 @@ def _balls(into: Coverage, grid: Grid, points: Points, radius: float) -> None:
         flat = (b @ strides)[:, None] + (offsets @ strides)[None]
         hit = cover > 0
         np.maximum.at(view, flat[hit], cover[hit])
-
-
-def bounding(points: Points, margin_mm: float) -> tuple[Points, Points]:
-    """Corners (3,) of a box around points with a margin."""
-    return cast(Points, points.min(0) - margin_mm), cast(Points, points.max(0) + margin_mm)

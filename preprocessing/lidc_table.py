@@ -144,7 +144,9 @@ def _cache_folder() -> Path:
 
 def _read_table() -> list[NoduleShape]:
     with _connect() as table:
-        scans = {r[0]: r[1:] for r in table.execute("SELECT id, series_instance_uid, patient_id, pixel_spacing FROM scans")}
+        scans = {
+            r[0]: r[1:] for r in table.execute("SELECT id, series_instance_uid, patient_id, pixel_spacing FROM scans")
+        }
         heights: dict[int, list[float]] = defaultdict(list)
         for scan, z in table.execute("SELECT scan_id, val FROM zvals"):
             heights[scan].append(float(z))

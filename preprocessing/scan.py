@@ -18,22 +18,29 @@ class Reason(StrEnum):
     NOT_MONOCHROME = "not_monochrome"
     MISSING_TAG = "missing_tag"
     BAD_VALUE = "bad_value"
+    NOT_HOUNSFIELD = "not_hounsfield"
     TOO_FEW_SLICES = "too_few_slices"
     MISSING_SLICES = "missing_slices"
     DUPLICATE_SLICES = "duplicate_slices"
     UNEVEN_SPACING = "uneven_spacing"
+    THICK_SLICES = "thick_slices"
     GANTRY_TILT = "gantry_tilt"
     MIXED_GEOMETRY = "mixed_geometry"
     UNSUPPORTED_SYNTAX = "unsupported_syntax"
     UNREADABLE = "unreadable"
+    INTERNAL_ERROR = "internal_error"
 
 
 class ScanError(ValueError):
-    """A scan that cannot be used, with its `Reason`; the message carries no patient data."""
+    """A scan that cannot be used, with its `reason`; the `detail` carries no patient data."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)  # both, so that it survives the way back from a worker process
         self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,77 @@
+"""Stored pixels of one DICOM file to Hounsfield units. Worker processes import this module and little else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from preprocessing.headers import Slice, quiet_pydicom, slices_of
+from preprocessing.scan import Reason, ScanError
+from preprocessing.volume import HU_MAX, HU_MIN
+
+Image = npt.NDArray[np.int16]
+# A padding value among real tissue (0 is the usual slip) would punch holes into it, so it is not believed.
+BELIEVABLE_PADDING_HU = (-900.0, 3000.0)
+
+
+def read_images(path: Path) -> list[tuple[Slice, Image]]:
+    """All CT images of one file with their Hounsfield units, (rows, columns) int16 in [-1024, 3071].
+
+    Raises:
+        ScanError: `truncated` when pixels are missing, `unreadable` when they cannot be decoded.
+    """
+    with quiet_pydicom():
+        try:
+            dataset = dcmread(path, force=True)
+        except (OSError, EOFError, ValueError, AttributeError) as error:
+            raise ScanError(Reason.TRUNCATED, "a file of the series can no longer be read to its end") from error
+        slices = slices_of(dataset, path)
+        stored = _decoded(dataset)
+    if stored.ndim == 2:
+        stored = stored[None]
+    if stored.shape != (len(slices), *slices[0].shape):
+        raise ScanError(Reason.TRUNCATED, f"pixels of shape {stored.shape} do not fill {len(slices)} image(s)")
+    return [(s, hounsfield(image, s)) for s, image in zip(slices, stored, strict=True)]
+
+
+def hounsfield(stored: npt.NDArray[np.integer], image: Slice) -> Image:
+    """Modality LUT (PS3.3 C.11.1), padding to -1024, clipped to [-1024, 3071]."""
+    whole = float(image.slope).is_integer() and float(image.intercept).is_integer()
+    if whole:
+        hu = stored.astype(np.int32) * np.int32(image.slope) + np.int32(image.intercept)
+    else:
+        hu = np.rint(stored.astype(np.float64) * image.slope + image.intercept).astype(np.int32)
+    if image.padding is not None:
+        low, high = BELIEVABLE_PADDING_HU
+        if not low < image.padding * image.slope + image.intercept < high:
+            hu[stored == image.padding] = HU_MIN
+    return hu.clip(HU_MIN, HU_MAX).astype(np.int16)
+
+
+def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
+    if not dataset.get("PixelData"):
+        raise ScanError(Reason.TRUNCATED, "a file of the series holds no pixels")
+    if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
+        _set_native_syntax(dataset)
+    try:
+        pixels: npt.NDArray[np.integer] = dataset.pixel_array
+    except NotImplementedError as error:
+        raise ScanError(Reason.UNSUPPORTED_SYNTAX, "no decoder for the transfer syntax of a file") from error
+    except Exception as error:  # decoders of seven codecs raise what they like; all of it means the same
+        short = "expected" in str(error) and "bytes" in str(error)
+        reason = Reason.TRUNCATED if short else Reason.UNREADABLE
+        raise ScanError(reason, "the pixels of a file cannot be decoded; it may be cut or damaged") from error
+    return pixels
+
+
+def _set_native_syntax(dataset: Dataset) -> None:
+    """A data set without file meta information cannot be compressed; how it was parsed says the rest."""
+    implicit, _ = dataset.original_encoding
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    dataset.file_meta = meta

@@ -1,0 +1,107 @@
+import math
+
+import numpy as np
+import pytest
+
+from classification.classifier import DEFAULT_WEIGHTS, SHIPPED, load_classifier
+from classification.measurements import measurements
+from detection.candidate import Candidate
+from preprocessing.geometry import Geometry
+from preprocessing.prepare import PreparedScan
+from preprocessing.volume import Volume
+
+shipped = pytest.mark.skipif(
+    not (SHIPPED / f"{DEFAULT_WEIGHTS}.safetensors").exists(), reason="the shipped weights are missing"
+)
+
+
+def scan() -> PreparedScan:
+    """Two lungs of 1 mm voxels; a 16 mm ball at world (25, 0, 30), a speck at (-25, 0, -30)."""
+    geometry = Geometry((100, 80, 120), (1, 1, 1), (-59.5, -39.5, -49.5), np.eye(3))
+    hu = np.random.default_rng(0).normal(-850, 20, geometry.shape_zyx)
+    grid = np.stack(np.meshgrid(*[np.arange(n) for n in geometry.shape_zyx], indexing="ij"), -1)
+    hu[np.linalg.norm(grid - geometry.to_voxel((25, 0, 30)), axis=-1) < 8] = 40
+    hu[np.linalg.norm(grid - geometry.to_voxel((-25, 0, -30)), axis=-1) < 2] = -300
+    mask = np.zeros(geometry.shape_zyx, bool)
+    mask[5:95, 5:75, 5:115] = True
+    return PreparedScan(Volume(hu.astype(np.int16), geometry, "1.2"), mask, geometry)
+
+
+BIG = Candidate("1.2", (25.0, 0.0, 30.0), 16.0, 0.95)
+SPECK = Candidate("1.2", (-25.0, 0.0, -30.0), 4.0, 0.4)
+
+
+@shipped
+def test_report_adds_up_and_does_not_depend_on_order():
+    classifier = load_classifier()
+    report = classifier.assess(scan(), [SPECK, BIG], patient_id="someone", warnings=("a: b",))
+    total = report.leak + sum(n.contribution for n in report.nodules)
+    assert total == pytest.approx(-math.log(1 - report.cancer_probability), abs=1e-6)
+    assert report.nodules[0].candidate == BIG
+    assert report.nodules[0].malignancy > report.nodules[1].malignancy
+    assert (report.patient_id, report.series_uid, report.warnings) == ("someone", "1.2", ("a: b",))
+    again = classifier.assess(scan(), [BIG, SPECK], patient_id="someone", warnings=("a: b",))
+    assert again == report
+
+
+@shipped
+def test_no_candidates_means_the_leak():
+    report = load_classifier().assess(scan(), [])
+    assert report.nodules == ()
+    assert report.cancer_probability == pytest.approx(1 - math.exp(-report.leak), abs=1e-12)
+    assert 0 < report.cancer_probability < 0.05
+
+
+@shipped
+def test_only_the_best_five_enter_and_low_scores_add_less():
+    many = [Candidate("1.2", (25.0, 0.0, float(z)), 8.0, 0.1 + z / 100) for z in range(8)]
+    classifier = load_classifier()
+    report = classifier.assess(scan(), many)
+    assert len(report.nodules) == 5
+    assert min(n.candidate.score for n in report.nodules) == pytest.approx(0.13)
+    sure = classifier.assess(scan(), [BIG])
+    doubted = classifier.assess(scan(), [Candidate("1.2", BIG.center_mm, 16.0, 0.05)])
+    assert doubted.cancer_probability < sure.cancer_probability
+
+
+@shipped
+def test_unknown_diameter_is_warned_about_and_borders_are_no_problem():
+    report = load_classifier().assess(scan(), [Candidate("1.2", (58.0, 38.0, 48.0), math.nan, 0.5)])
+    assert report.nodules[0].candidate.diameter_mm == 6.6
+    assert report.warnings[0].startswith("diameter_unknown")
+    assert math.isfinite(report.cancer_probability)
+
+
+@shipped
+def test_foreign_candidates_and_wrong_scores_are_refused():
+    classifier = load_classifier()
+    with pytest.raises(ValueError, match="another series"):
+        classifier.assess(scan(), [Candidate("9.9", (0.0, 0.0, 0.0), 5.0, 0.5)])
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        classifier.assess(scan(), [Candidate("1.2", (0.0, 0.0, 0.0), 5.0, -3.0)])
+
+
+def test_measurements_by_hand():
+    found = measurements(BIG, scan())
+    assert found["volume_mm3"] == pytest.approx(4 / 3 * math.pi * 8**3)
+    assert (found["side"], found["zone"]) == ("left", "upper")
+    other = measurements(SPECK, scan())
+    assert (other["side"], other["zone"]) == ("right", "lower")
+
+
+def test_measurements_follow_the_world_not_the_array():
+    prepared = scan()
+    # The same voxels with x and z running the other way: what was left and upper is now right and lower.
+    turned = Geometry(prepared.volume.hu.shape, (1, 1, 1), (59.5, -39.5, 49.5), np.diag([-1.0, 1.0, -1.0]))
+    volume = Volume(prepared.volume.hu, turned, "1.2")
+    found = measurements(
+        Candidate("1.2", (-25.0, 0.0, -30.0), 16.0, 0.9), PreparedScan(volume, prepared.lung_mask, turned)
+    )
+    assert (found["side"], found["zone"]) == ("right", "lower")
+
+
+def test_missing_or_foreign_weights_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no-such"):
+        load_classifier("no-such")
+    with pytest.raises(FileNotFoundError, match="gone"):
+        load_classifier(tmp_path / "gone.safetensors")
