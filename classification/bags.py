@@ -7,7 +7,6 @@ terms a CT does not show (age, sex, family, emphysema, lobe) at typical values. 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +16,7 @@ import torch
 from classification.network import RATING_SCALES, NoduleOutputs
 from classification.samples import Samples
 from classification.settings import BagSettings
-
-# Age 62, half women, a fifth with family history, a third with emphysema, half of the nodules in upper lobes.
-TYPICAL_PATIENT = 0.5 * 0.6011 + 0.2 * 0.2961 + 0.33 * 0.2953 + 0.5 * 0.6581
-# One-year risk of a screening participant in whom nothing was seen.
-RISK_WITHOUT_NODULES = 0.005
-# LIDC's benign calcification patterns: popcorn, laminated, solid, central.
-BENIGN_CALCIFICATION = (1, 2, 3, 5)
+from phantom.risk import pancan_risk, patient_risk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,24 +28,6 @@ class Bags:
     score: torch.Tensor
     present: torch.Tensor
     label: torch.Tensor
-
-
-def pancan_risk(diameter_mm: float, spiculation: float, texture: float, calcification: float, count: int) -> float:
-    """Chance in [0, 1] that a nodule is a cancer, of LIDC ratings.
-
-    Args:
-        diameter_mm: mean diameter.
-        spiculation: 1-5; spiculated from 3.
-        texture: 1 ground glass to 5 solid.
-        calcification: 1-6, 6 none.
-        count: nodules of the patient.
-    """
-    if round(calcification) in BENIGN_CALCIFICATION:
-        return 0.002
-    odds = -6.7892 + TYPICAL_PATIENT - 5.3854 * ((max(diameter_mm, 2.0) / 10) ** -0.5 - 1.58113883)
-    odds += 0.7729 * (spiculation >= 3) - 0.0824 * (min(count, 10) - 4)
-    odds += -0.1276 if texture < 2.5 else (0.3770 if texture < 4.5 else 0.0)
-    return 1 / (1 + math.exp(-odds))
 
 
 def nodule_risks(samples: Samples) -> npt.NDArray[np.float64]:
@@ -102,7 +77,7 @@ def draw_bags(samples: Samples, answers: NoduleOutputs, settings: BagSettings, t
         best = np.argsort(-logits, kind="stable")[:top_k]
         n = len(best)
         index[b, :n], score[b, :n], present[b, :n] = members[best], 1 / (1 + np.exp(-logits[best])), True
-        label[b] = 1 - (1 - RISK_WITHOUT_NODULES) * np.prod(1 - risks[true])
+        label[b] = patient_risk(risks[true])
     where = torch.from_numpy(index)
     return Bags(
         answers.nodule[where].clone(),

@@ -52,7 +52,7 @@ class NoduleNetwork(nn.Module):
         for index, width in enumerate(widths):
             stages += [nn.Conv3d(before, width, 3, stride=2 if index == 0 else 1, padding=1, bias=False)]
             stages += [nn.BatchNorm3d(width), nn.ReLU(inplace=True)]
-            if 0 < index:
+            if index > 0:
                 stages += [nn.MaxPool3d(2)]
             before = width
         self.stages = nn.Sequential(*stages)

@@ -7,13 +7,11 @@ import logging
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import hydra
 import numpy as np
 import pandas as pd
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from classification.bags import draw_bags, nodule_risks
 from classification.engine import answers
@@ -24,6 +22,7 @@ from classification.noisy_or import NoisyOrBag
 from classification.samples import Samples, held_out, join, read_nodules
 from classification.settings import DataSettings, TrainSettings
 from detection.weights import save_weights
+from preprocessing.entry import run
 
 log = logging.getLogger(__name__)
 
@@ -162,24 +161,17 @@ def split_rule(data: DataSettings) -> str:
     )
 
 
-def settings_from(cfg: DictConfig) -> TrainSettings:
-    """The configuration as a frozen dataclass; unknown names and wrong types are refused.
-
-    Raises:
-        omegaconf.errors.OmegaConfBaseException: naming the key.
-    """
-    merged = OmegaConf.merge(OmegaConf.structured(TrainSettings), cfg)
-    return cast(TrainSettings, OmegaConf.to_object(merged))
-
-
 def _at(scores: dict[str, Any], where: Any) -> dict[str, Any]:
     return {name: score[where] for name, score in scores.items()}
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="classification_train")
-def main(cfg: DictConfig) -> None:
+def _task(settings: TrainSettings) -> None:
+    train(settings)
+
+
+def main() -> None:
     """Entry point."""
-    train(settings_from(cfg))
+    run(_task, TrainSettings, "classification_train")
 
 
 if __name__ == "__main__":

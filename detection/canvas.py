@@ -19,20 +19,27 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """An image under way; every mark has a dark rim, so that it shows on lung and on bone."""
+    """An image under way; every mark has a dark rim, so that it shows on lung and on bone.
+
+    Attributes:
+        image: what is drawn on.
+        draw: Pillow's pen.
+        unit: size of letters and rings, 1 on an image shown pixel by pixel.
+    """
 
     image: Image.Image
     draw: ImageDraw.ImageDraw
+    unit: float = 1.0
 
     @staticmethod
-    def of(rgb: npt.NDArray[np.uint8]) -> Canvas:
+    def of(rgb: npt.NDArray[np.uint8], unit: float = 1.0) -> Canvas:
         """A canvas over an (H, W, 3) array."""
         image = Image.fromarray(rgb)
-        return Canvas(image, ImageDraw.Draw(image))
+        return Canvas(image, ImageDraw.Draw(image), unit)
 
     def text(self, at: Point, words: str, anchor: str, size: int = 15) -> None:
         """White words; `anchor` as in Pillow ("lm": `at` is the left middle)."""
-        font = ImageFont.load_default(size)
+        font = ImageFont.load_default(size * self.unit)
         self.draw.text(at, words, fill=WHITE, font=font, anchor=anchor, stroke_width=2, stroke_fill=BLACK)
 
     def box(self, low: Point, high: Point) -> None:
@@ -62,8 +69,8 @@ class Canvas:
 
     def ring(self, at: Point, label: str, filled: bool) -> None:
         """A numbered ring; the filled one stands out."""
-        (x, y), r = at, RING_PX
-        self.draw.ellipse((x - r - 1, y - r - 1, x + r + 1, y + r + 1), outline=BLACK, width=4)
-        self.draw.ellipse((x - r, y - r, x + r, y + r), outline=AMBER, width=2, fill=AMBER if filled else BLACK)
-        font = ImageFont.load_default(13)
+        (x, y), r, width = at, RING_PX * self.unit, round(2 * self.unit)
+        self.draw.ellipse((x - r - 1, y - r - 1, x + r + 1, y + r + 1), outline=BLACK, width=2)
+        self.draw.ellipse((x - r, y - r, x + r, y + r), outline=AMBER, width=width, fill=AMBER if filled else BLACK)
+        font = ImageFont.load_default(13 * self.unit)
         self.draw.text(at, label, fill=BLACK if filled else AMBER, font=font, anchor="mm")

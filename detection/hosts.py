@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,13 @@ def load_hosts(data: DataSettings, seed: int) -> list[Host]:
         own = [nodule for nodule in truth if nodule.series_uid == scan.series_uid]
         ignored = [(p.center_mm, p.radius_mm) for p in data.ignored if p.seriesuid == scan.series_uid]
         hosts.append(_host(prepared, own, ignored))
+    # The two kinds share the patches as configured, the chests of a kind share evenly.
+    share = data.phantom_share if hosts else 1.0
+    real_weight, phantom_weight = (1 - share) / max(len(hosts), 1), share / max(data.phantoms, 1)
+    hosts = [replace(host, weight=real_weight) for host in hosts]
     for index in tqdm(range(data.phantoms), desc="phantom hosts", disable=not data.phantoms):
         volume, nodules = simulate(np.random.default_rng([seed, index]))
-        hosts.append(_host(prepare(volume), nodules, []))
+        hosts.append(replace(_host(prepare(volume), nodules, []), weight=phantom_weight))
     return hosts
 
 

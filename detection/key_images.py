@@ -31,6 +31,8 @@ LUNG_OUTLINE = (90, 200, 210)
 OUTSIDE = (30, 36, 48)
 STEM_LENGTH = 64
 TOP = 5
+# Width over height of a locator, at most.
+WIDEST = 1.5
 BICUBIC = Image.Resampling.BICUBIC
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -70,21 +72,23 @@ def overview(
         prepared: the scan.
         candidates: numbered from 1 in this order.
         highlight: index of the one to fill; the others are rings.
-        height_px: height of the image; the width follows the box.
+        height_px: height of the image, with marks to match; the width follows the box. A box of few slices is
+            flat: its image is lower.
     """
     hu, geometry = prepared.volume.hu, prepared.volume.geometry
     plane = display_planes(geometry)[1]
     axes, depth = (plane.down, plane.right), plane.depth.array_axis
     pitch_mm = [float(geometry.spacing_mm[2 - a.array_axis]) for a in axes]
-    scale = height_px / (hu.shape[plane.down.array_axis] * pitch_mm[0])
-    size = (max(1, round(hu.shape[plane.right.array_axis] * pitch_mm[1] * scale)), height_px)
+    down_mm, right_mm = (hu.shape[a.array_axis] * pitch for a, pitch in zip(axes, pitch_mm, strict=True))
+    scale = min(height_px / down_mm, WIDEST * height_px / right_mm)
+    size = (max(1, round(right_mm * scale)), max(1, round(down_mm * scale)))
     gray = _windowed(_oriented(hu.mean(axis=depth, dtype=np.float32), plane), PROJECTION_WINDOW_HU)
     mask = _oriented(prepared.lung_mask.max(axis=depth), plane).astype(np.uint8) * np.uint8(255)
     resized, lungs = (Image.fromarray(np.ascontiguousarray(a)).resize(size, BICUBIC) for a in (gray, mask))
     rgb = np.repeat(np.asarray(resized)[..., None], 3, axis=2)
     inside = np.asarray(lungs) > 127
     rgb[inside & ~ndimage.binary_erosion(inside)] = LUNG_OUTLINE
-    canvas = Canvas.of(rgb)
+    canvas = Canvas.of(rgb, height_px / PANEL_PX)
     canvas.edge_letters(plane)
     # The best is drawn last, and so on top; the highlighted one after it.
     for index in sorted(range(len(candidates)), key=lambda i: (i == highlight, -i)):
@@ -118,7 +122,7 @@ def key_image(
     joined = Image.new("RGB", (sum(p.width for p in panels) + gap * (len(panels) - 1), PANEL_PX), OUTSIDE)
     left = 0
     for panel in panels:
-        joined.paste(panel, (left, 0))
+        joined.paste(panel, (left, (PANEL_PX - panel.height) // 2))
         left += panel.width + gap
     return joined
 

@@ -24,12 +24,14 @@ class Host:
         lung_mask: (Z, Y, X) bool.
         nodules: (n, 4) true nodules already in it: z, y, x, diameter, in voxels.
         ignored: (m, 4) places that must teach nothing (unannotated tumours, excluded findings): z, y, x, radius.
+        weight: how often patches come from it, relative to the other hosts.
     """
 
     hu: npt.NDArray[np.int16]
     lung_mask: npt.NDArray[np.bool_]
     nodules: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     ignored: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class HybridPatches(IterableDataset[Patch]):
         self.chips = sorted(chips, key=lambda chip: chip.diameter_mm)
         self.settings = settings
         self.seed = seed
+        weights = np.array([host.weight for host in self.hosts])
+        self._share = weights / weights.sum()
         self._diameters = np.array([chip.diameter_mm for chip in self.chips])
         self._lung_voxels = [np.flatnonzero(host.lung_mask[::2, ::2, ::2]) for host in self.hosts]
 
@@ -81,7 +85,7 @@ class HybridPatches(IterableDataset[Patch]):
     def sample(self, rng: np.random.Generator) -> Patch:
         """One patch."""
         size = self.settings.patch
-        which = int(rng.integers(len(self.hosts)))
+        which = int(rng.choice(len(self.hosts), p=self._share))
         host = self.hosts[which]
         center = self._center(host, which, rng)
         start = np.rint(center).astype(int) - size // 2

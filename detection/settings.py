@@ -76,6 +76,7 @@ class DataSettings:
     Attributes:
         hosts: folders with CT scans to cut patches from.
         phantoms: synthetic chests simulated as further hosts.
+        phantom_share: of the patches, when there are real hosts too.
         nodules: folder with `nodules.csv`, `image/`, `mask/` to paste, or None.
         held_out_patients: patients whose nodules and scans are never used.
         annotations: true nodules of the hosts (LUNA16 csv), or None.
@@ -84,6 +85,7 @@ class DataSettings:
 
     hosts: tuple[str, ...] = ()
     phantoms: int = 4
+    phantom_share: float = 0.25
     nodules: str | None = None
     held_out_patients: tuple[str, ...] = ()
     annotations: str | None = None

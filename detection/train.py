@@ -6,15 +6,13 @@ import logging
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
-
-import hydra
-from omegaconf import DictConfig, OmegaConf
+from typing import Any
 
 from detection.fit import fit
 from detection.hosts import load_hosts, load_nodules
 from detection.settings import TrainSettings
 from detection.weights import save_weights
+from preprocessing.entry import run
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +44,13 @@ def card_of(settings: TrainSettings, n_hosts: int, n_nodules: int) -> dict[str, 
     }
 
 
-def settings_from(cfg: DictConfig) -> TrainSettings:
-    """The configuration as a frozen dataclass; unknown names and wrong types are refused.
-
-    Raises:
-        omegaconf.errors.OmegaConfBaseException: naming the key.
-    """
-    merged = OmegaConf.merge(OmegaConf.structured(TrainSettings), cfg)
-    return cast(TrainSettings, OmegaConf.to_object(merged))
+def _task(settings: TrainSettings) -> None:
+    train(settings)
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="detection_train")
-def main(cfg: DictConfig) -> None:
+def main() -> None:
     """Entry point."""
-    train(settings_from(cfg))
+    run(_task, TrainSettings, "detection_train")
 
 
 if __name__ == "__main__":

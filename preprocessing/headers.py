@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from typing import Any, cast
 
 import numpy as np
 from pydicom import Dataset, config, dcmread
-from pydicom.errors import InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
@@ -28,6 +28,29 @@ MACROS = (
     "PixelMeasuresSequence",
     "PixelValueTransformationSequence",
 )
+# Without these no pixel can be decoded.
+PIXEL_TAGS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
+# Named in messages; anything else in that tag may be text nobody should see.
+OTHER_MODALITIES = (
+    "MR",
+    "PT",
+    "NM",
+    "US",
+    "CR",
+    "DX",
+    "MG",
+    "XA",
+    "RF",
+    "OT",
+    "SC",
+    "SR",
+    "PR",
+    "KO",
+    "SEG",
+    "RTSTRUCT",
+)
+# No CT is rescaled by more; beyond, 16-bit pixels leave the range of 32-bit integers.
+MAX_SLOPE, MAX_INTERCEPT = 100.0, 100_000.0
 # The numbers of one image; everything a reader of geometry and Hounsfield units must know, and nothing else.
 TAGS = [
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "ImageType",
@@ -45,7 +68,6 @@ class Slice:
     Attributes:
         path: its file.
         frame: which frame of the file, from 0.
-        uid: SOPInstanceUID and frame; equal for copies of one image.
         shape: rows, columns.
         spacing_mm: between columns (x) and between rows (y).
         position_mm: ImagePositionPatient, LPS mm.
@@ -54,12 +76,11 @@ class Slice:
         intercept: RescaleIntercept.
         padding: PixelPaddingValue as stored (bits read as the pixels are), or None.
         tilt_deg: GantryDetectorTilt, 0 when absent.
-        localiser: ImageType says LOCALIZER.
+        localiser: ImageType says LOCALIZER; its geometry and rescale are then not read.
     """
 
     path: Path
     frame: int
-    uid: str
     shape: tuple[int, int]
     spacing_mm: tuple[float, float]
     position_mm: tuple[float, ...]
@@ -94,9 +115,9 @@ def read_header(path: Path) -> Dataset | None:
         marked = handle.read(132)[128:] == b"DICM"
     try:
         dataset = cast(Dataset, dcmread(path, stop_before_pixels=True, force=not marked, specific_tags=list(TAGS)))
-    except EOFError as error:
+    except (EOFError, zlib.error) as error:
         raise ScanError(Reason.TRUNCATED, "a file ends inside its DICOM header") from error
-    except (InvalidDicomError, OSError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError) as error:
+    except Exception as error:  # on damaged bytes pydicom raises what it likes
         if not marked:
             return None
         raise ScanError(Reason.UNREADABLE, "a file begins as DICOM but its header cannot be read") from error
@@ -114,28 +135,37 @@ def slices_of(dataset: Dataset, path: Path) -> list[Slice]:
     Raises:
         ScanError: not a CT, not greyscale, a tag missing or senseless, a syntax nobody here can decode.
     """
-    modality = str(_need(dataset, "Modality"))
-    if modality != "CT":
-        raise ScanError(Reason.NOT_CT, f"Modality must be CT, got {modality[:16]!r}")
-    if int(dataset.get("SamplesPerPixel", 1) or 1) != 1 or not _is_grey(dataset):
-        raise ScanError(Reason.NOT_MONOCHROME, "a CT slice must have one grey channel; this one is coloured")
-    _check_syntax(dataset)
     try:
-        if dataset.get("SOPClassUID") in MULTI_FRAME:
-            return _frames(dataset, path)
-        if int(dataset.get("NumberOfFrames", 1) or 1) != 1:
-            raise ScanError(Reason.MISSING_TAG, "a multi-frame image without functional groups has no positions")
-        return [_slice(dataset, dataset, path, 0)]
+        return _images(dataset, path)
     except ScanError:
         raise
-    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise ScanError(Reason.BAD_VALUE, "a geometry or rescale tag does not hold the numbers it must") from error
+    except Exception as error:  # pydicom converts values when they are asked for, and fails in many ways
+        raise ScanError(Reason.BAD_VALUE, "a tag does not hold the numbers or words it must") from error
 
 
 def pixel_digest(image: Slice) -> str:
     """A fingerprint of the stored pixels of one image, still compressed."""
-    data = dcmread(image.path, force=True).get("PixelData", b"")
+    try:
+        with quiet_pydicom():
+            data = dcmread(image.path, force=True).get("PixelData", b"")
+    except Exception as error:  # as in `read_header`
+        raise ScanError(Reason.UNREADABLE, "the pixels of a file cannot be read") from error
     return hashlib.blake2b(data + str(image.frame).encode(), digest_size=16).hexdigest()
+
+
+def _images(dataset: Dataset, path: Path) -> list[Slice]:
+    modality = str(_need(dataset, "Modality"))
+    if modality != "CT":
+        found = modality if modality in OTHER_MODALITIES else "another"
+        raise ScanError(Reason.NOT_CT, f"Modality must be CT, got {found}")
+    if int(dataset.get("SamplesPerPixel", 1) or 1) != 1 or not _is_grey(dataset):
+        raise ScanError(Reason.NOT_MONOCHROME, "a CT slice must have one grey channel; this one is coloured")
+    _check_syntax(dataset)
+    if dataset.get("SOPClassUID") in MULTI_FRAME:
+        return _frames(dataset, path)
+    if int(dataset.get("NumberOfFrames", 1) or 1) != 1:
+        raise ScanError(Reason.MISSING_TAG, "a multi-frame image without functional groups has no positions")
+    return [_slice(dataset, dataset, path, 0)]
 
 
 def _frames(dataset: Dataset, path: Path) -> list[Slice]:
@@ -158,7 +188,9 @@ def _flattened(shared: Dataset, own: Dataset) -> Dataset:
 
 
 def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
-    rows, columns = int(_need(dataset, "Rows")), int(_need(dataset, "Columns"))
+    rows, columns, *_ = (int(_need(dataset, name)) for name in PIXEL_TAGS)
+    if _is_localiser(values) or _is_localiser(dataset):
+        return Slice(path, frame, (rows, columns), (1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0), 1, 0, None, 0, True)
     between_rows, between_columns = _numbers(values, "PixelSpacing", 2)
     orientation = _numbers(values, "ImageOrientationPatient", 6)
     axes = np.asarray(orientation).reshape(2, 3)
@@ -167,13 +199,12 @@ def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
     if min(between_rows, between_columns) <= 0 or min(rows, columns) < 2:
         raise ScanError(Reason.BAD_VALUE, "PixelSpacing, Rows and Columns must be positive")
     (slope,), (intercept,) = _numbers(values, "RescaleSlope", 1), _numbers(values, "RescaleIntercept", 1)
-    if slope <= 0:
-        raise ScanError(Reason.BAD_VALUE, f"RescaleSlope must be positive, got {slope:g}")
-    kind = [str(word).upper() for word in values.get("ImageType") or dataset.get("ImageType") or []]
+    if not 0 < slope <= MAX_SLOPE or abs(intercept) > MAX_INTERCEPT:
+        wanted = f"RescaleSlope must lie in 0..{MAX_SLOPE:g} and RescaleIntercept within {MAX_INTERCEPT:g}"
+        raise ScanError(Reason.BAD_VALUE, f"{wanted}, got {slope:g} and {intercept:g}")
     return Slice(
         path=path,
         frame=frame,
-        uid=f"{dataset.get('SOPInstanceUID') or path}#{frame}",
         shape=(rows, columns),
         spacing_mm=(between_columns, between_rows),
         position_mm=_numbers(values, "ImagePositionPatient", 3),
@@ -182,8 +213,13 @@ def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
         intercept=intercept,
         padding=_padding(dataset),
         tilt_deg=float(dataset.get("GantryDetectorTilt") or 0),
-        localiser="LOCALIZER" in kind,
+        localiser=False,
     )
+
+
+def _is_localiser(values: Dataset) -> bool:
+    kinds = values.get("ImageType") or []
+    return "LOCALIZER" in [str(kind).upper() for kind in ([kinds] if isinstance(kinds, str) else kinds)]
 
 
 def _padding(dataset: Dataset) -> int | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 
 from preprocessing.geometry import Geometry
@@ -65,10 +67,20 @@ def read_image(path: Path, series_uid: str) -> Volume:
     if spacing[2] > MAX_SPACING_MM:
         limit = f"slices at most {MAX_SPACING_MM:g} mm apart are needed"
         raise ScanError(Reason.THICK_SLICES, f"{limit}, got {spacing[2]:.2f} mm")
-    hu = np.rint(np.nan_to_num(np.asarray(values), nan=HU_MIN, posinf=HU_MAX, neginf=HU_MIN).clip(HU_MIN, HU_MAX))
+    hu = _hounsfield(np.asarray(values))
     direction = np.asarray(image.GetDirection()).reshape(3, 3)
     try:
         geometry = Geometry(hu.shape, spacing, image.GetOrigin(), direction)
     except ValueError as error:
         raise ScanError(Reason.BAD_VALUE, "the direction matrix must be orthonormal") from error
-    return Volume(hu.astype(np.int16), geometry, series_uid)
+    return Volume(hu, geometry, series_uid)
+
+
+def _hounsfield(values: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
+    """Values as they are, clipped; not-a-number counts as padding."""
+    if np.issubdtype(values.dtype, np.integer):
+        limits = np.iinfo(values.dtype)
+        hu = values.clip(max(HU_MIN, limits.min), min(HU_MAX, limits.max))
+    else:
+        hu = np.rint(np.nan_to_num(values, nan=HU_MIN, posinf=HU_MAX, neginf=HU_MIN).clip(HU_MIN, HU_MAX))
+    return cast(npt.NDArray[np.int16], hu.astype(np.int16))

@@ -22,7 +22,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
-from platformdirs import user_cache_dir
+
+from preprocessing.cache import cache_folder
 
 Mask = npt.NDArray[np.bool_]
 RATINGS = (
@@ -96,9 +97,9 @@ def count_rows() -> dict[str, int]:
 def read_nodule_shapes() -> tuple[NoduleShape, ...]:
     """Every annotation with a non-empty mask, in the table's order.
 
-    The first call takes some seconds and leaves a compact copy in the cache folder (`LUNGSCREEN_CACHE`).
+    The first call takes some seconds and leaves a compact copy in the cache folder.
     """
-    cache = _cache_folder() / f"lidc_shapes_v{_CACHE_VERSION}.npz"
+    cache = cache_folder("lidc") / f"shapes_v{_CACHE_VERSION}.npz"
     try:
         return tuple(_unpack(cache))
     except FileNotFoundError:
@@ -125,21 +126,17 @@ def filled(points_xy: npt.NDArray[np.int64], size: tuple[int, int]) -> Mask:
         points_xy: (n, 2) contour points, column and row, on the first pixel outside.
         size: rows and columns of the result.
     """
-    image = Image.new("1", (size[1], size[0]))
-    points = [(int(x), int(y)) for x, y in points_xy]
-    if len(points) > 2:
+    image = Image.new("L", (size[1], size[0]))
+    if len(points_xy) > 2:
+        flat = points_xy.ravel().tolist()
         draw = ImageDraw.Draw(image)
-        draw.polygon(points, fill=1)
-        draw.line([*points, points[0]], fill=0)
-    return np.array(image, dtype=bool)
+        draw.polygon(flat, fill=1)
+        draw.line(flat + flat[:2], fill=0)
+    return np.frombuffer(image.tobytes(), dtype=bool).reshape(size)
 
 
 def _connect() -> sqlite3.Connection:
     return sqlite3.connect(f"{table_path().as_uri()}?mode=ro", uri=True)
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("LUNGSCREEN_CACHE") or user_cache_dir("lungscreen"))
 
 
 def _read_table() -> list[NoduleShape]:

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from preprocessing.headers import Slice, quiet_pydicom, slices_of
 from preprocessing.scan import Reason, ScanError
 from preprocessing.volume import HU_MAX, HU_MIN
 
 Image = npt.NDArray[np.int16]
+CUT = "a file of the series can no longer be read to its end"
 # A padding value among real tissue (0 is the usual slip) would punch holes into it, so it is not believed.
 BELIEVABLE_PADDING_HU = (-900.0, 3000.0)
 
@@ -28,8 +29,10 @@ def read_images(path: Path) -> list[tuple[Slice, Image]]:
     with quiet_pydicom():
         try:
             dataset = dcmread(path, force=True)
-        except (OSError, EOFError, ValueError, AttributeError) as error:
-            raise ScanError(Reason.TRUNCATED, "a file of the series can no longer be read to its end") from error
+        except Exception as error:  # on damaged bytes pydicom raises what it likes
+            raise ScanError(Reason.TRUNCATED, CUT) from error
+        if "Modality" not in dataset:  # it was there; at a sudden end pydicom gives an empty data set
+            raise ScanError(Reason.TRUNCATED, CUT)
         slices = slices_of(dataset, path)
         stored = _decoded(dataset)
     if stored.ndim == 2:
@@ -42,10 +45,11 @@ def read_images(path: Path) -> list[tuple[Slice, Image]]:
 def hounsfield(stored: npt.NDArray[np.integer], image: Slice) -> Image:
     """Modality LUT (PS3.3 C.11.1), padding to -1024, clipped to [-1024, 3071]."""
     whole = float(image.slope).is_integer() and float(image.intercept).is_integer()
-    if whole:
+    if whole and stored.dtype.itemsize <= 2:
         hu = stored.astype(np.int32) * np.int32(image.slope) + np.int32(image.intercept)
     else:
-        hu = np.rint(stored.astype(np.float64) * image.slope + image.intercept).astype(np.int32)
+        exact = stored.astype(np.float64) * image.slope + image.intercept
+        hu = np.rint(exact.clip(HU_MIN, HU_MAX)).astype(np.int32)
     if image.padding is not None:
         low, high = BELIEVABLE_PADDING_HU
         if not low < image.padding * image.slope + image.intercept < high:
@@ -71,7 +75,8 @@ def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
 
 def _set_native_syntax(dataset: Dataset) -> None:
     """A data set without file meta information cannot be compressed; how it was parsed says the rest."""
-    implicit, _ = dataset.original_encoding
+    implicit, little_endian = dataset.original_encoding
+    explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     dataset.file_meta = meta

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -13,9 +12,9 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 from scipy import ndimage
 
+from preprocessing.cache import cache_folder
 from preprocessing.geometry import Geometry
 from preprocessing.lungs import lung_mask
 from preprocessing.read import read_volume
@@ -102,9 +101,8 @@ def prepare_scan(scan: Scan, settings: PrepareSettings | None = None, cache: Pat
 
 
 def default_cache() -> Path:
-    """`LUNGSCREEN_CACHE` or the user's cache folder, for prepared scans."""
-    root = os.environ.get("LUNGSCREEN_CACHE") or platformdirs.user_cache_dir("lungscreen")
-    return Path(root) / "prepared"
+    """Where prepared scans are kept."""
+    return cache_folder("prepared")
 
 
 def _with_warnings(prepared: PreparedScan, more: tuple[str, ...]) -> PreparedScan:

@@ -14,12 +14,12 @@ from pydicom import dcmread
 from pydicom.uid import UID, JPEG2000TransferSyntaxes
 
 from preprocessing.geometry import Geometry
-from preprocessing.headers import Slice
+from preprocessing.headers import Slice, quiet_pydicom
 from preprocessing.images import image_ending, read_image
 from preprocessing.pixels import Image, read_images
 from preprocessing.scan import Reason, Scan, ScanError
 from preprocessing.stack import Stack, stack_of
-from preprocessing.volume import Volume
+from preprocessing.volume import HU_MIN, Volume
 
 # Decoding JPEG 2000 holds the interpreter lock for 50 ms a slice; other syntaxes do not repay worker processes.
 SLOW_SYNTAXES = JPEG2000TransferSyntaxes
@@ -95,7 +95,9 @@ def _read_all(paths: Sequence[Path]) -> list[tuple[Slice, Image]]:
 
 
 def _is_slow(path: Path) -> bool:
-    meta = getattr(dcmread(path, stop_before_pixels=True, force=True, specific_tags=["Modality"]), "file_meta", {})
+    with quiet_pydicom():
+        dataset = dcmread(path, stop_before_pixels=True, force=True, specific_tags=["Modality"])
+    meta = getattr(dataset, "file_meta", {})
     return UID(str(meta.get("TransferSyntaxUID", ""))) in SLOW_SYNTAXES
 
 
@@ -115,7 +117,11 @@ def _on_grid(images: list[Image], stack: Stack) -> Image:
 
 def _check_values(hu: npt.NDArray[np.int16]) -> None:
     sample = hu[::2, ::4, ::4]
-    air, tissue = float((sample < AIR_BELOW_HU).mean()), float((sample > TISSUE_ABOVE_HU).mean())
+    # Padding sits at the very bottom whatever the rescale, so it is no proof of air.
+    air = float(((sample > HU_MIN) & (sample < AIR_BELOW_HU)).mean())
+    tissue = float((sample > TISSUE_ABOVE_HU).mean())
     if min(air, tissue) < LEAST_SHARE:
-        shares = f"{air:.1%} of the voxels lie below {AIR_BELOW_HU} and {tissue:.1%} above {TISSUE_ABOVE_HU}"
+        shares = (
+            f"{air:.1%} of the voxels lie between {HU_MIN} and {AIR_BELOW_HU} and {tissue:.1%} above {TISSUE_ABOVE_HU}"
+        )
         raise ScanError(Reason.NOT_HOUNSFIELD, f"a chest CT holds air and tissue in Hounsfield units; here {shares}")

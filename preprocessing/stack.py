@@ -77,12 +77,10 @@ def stack_of(slices: Sequence[Slice]) -> Stack:
 
 
 def _without_copies(slices: list[Slice], warnings: list[str]) -> list[Slice]:
-    """One of each image: same uid, or same place and same pixels under another uid."""
-    unique = list({s.uid: s for s in reversed(slices)}.values())[::-1]
-    places = Counter(s.position_mm for s in unique)
-    if len(places) < len(unique):
-        named = {(s.position_mm, pixel_digest(s) if places[s.position_mm] > 1 else ""): s for s in reversed(unique)}
-        unique = list(named.values())[::-1]
+    """One of each image: same place and same pixels. SOPInstanceUIDs prove nothing: some writers repeat them."""
+    places = Counter(s.position_mm for s in slices)
+    named = {(s.position_mm, pixel_digest(s) if places[s.position_mm] > 1 else ""): s for s in reversed(slices)}
+    unique = list(named.values())[::-1]
     if len(unique) < len(slices):
         warnings.append(f"duplicate_slices: {len(slices) - len(unique)} second copies of images were left out")
     return unique

@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from detection.train import settings_from
 from detection.weights import load_weights, save_weights
 
 
@@ -34,9 +31,3 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(FileNotFoundError, match="compact-v1"):
         load_weights("no-such-weights")
-
-
-@pytest.mark.parametrize("override", ["optimizer.lr=abc", "bogus=1", "data.phantoms=some"])
-def test_wrong_settings_are_refused(override: str) -> None:
-    with pytest.raises(OmegaConfBaseException):
-        settings_from(OmegaConf.from_dotlist([override]))

@@ -1,0 +1,58 @@
+# Everything below sets up what it needs in .venv first. `make` alone prints this list.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(if $(shell command -v $(p)),$(p))))
+# Which torch: empty takes the default of your platform; TORCH=cpu the small CPU build; TORCH=cu126 and such a CUDA one.
+TORCH ?=
+ARGS ?=
+PY := .venv/bin/python
+PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check -q -c constraints.txt \
+	$(if $(TORCH),--extra-index-url https://download.pytorch.org/whl/$(TORCH))
+SOURCES := preprocessing phantom detection classification lungscreen tests benchmarks
+# Paths travel in the environment, so that blanks, brackets, commas and quotes in them reach the program unchanged.
+export INPUT OUT
+
+.DEFAULT_GOAL := help
+.PHONY: help detect classify test test-slow lint format bench clean
+
+help:  ## print this list
+	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/:.*  ## /\t/' | expand -t 12
+	@echo 'variables: INPUT=path  OUT=folder  ARGS="key=value ..."  TORCH=cpu  PYTHON=python3.12'
+
+detect: .venv/.core  ## find nodules: make detect INPUT=path OUT=folder
+	@$(PY) -m detection.detect $${INPUT:+"input=$$INPUT"} $${OUT:+"out=$$OUT"} $(ARGS)
+
+classify: .venv/.core  ## nodules and cancer probability of every patient, with a report
+	@$(PY) -m lungscreen.classify $${INPUT:+"input=$$INPUT"} $${OUT:+"out=$$OUT"} $(ARGS)
+
+test: .venv/.dev  ## the quick tests
+	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
+
+test-slow: .venv/.dev  ## the slow tests
+	@$(PY) -m pytest -q -n auto -m slow $(ARGS)
+
+lint: .venv/.dev  ## ruff, mypy --strict, the layers
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format: .venv/.dev  ## let ruff put the code in order
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+bench: .venv/.core  ## speed and memory, DICOM to candidates
+	@$(PY) -m benchmarks.speed $(if $(INPUT),"$$INPUT") $(ARGS)
+
+clean:  ## remove the environment and what tools left
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+.venv/.core: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+.venv/.dev: .venv/.core
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@

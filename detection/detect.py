@@ -1,0 +1,86 @@
+"""`python -m detection.detect input=... out=...`: stage 1 on every scan found under a path."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detection.candidate import Candidate, write_candidates
+from detection.candidate_cache import detect_cached
+from detection.detector import load_detector
+from detection.key_images import write_key_images
+from detection.settings import InferenceSettings
+from phantom.make import make_cohort
+from preprocessing.cache import cache_folder
+from preprocessing.cohort import for_each_scan, summary, write_scans
+from preprocessing.entry import run
+from preprocessing.intake import find_scans
+from preprocessing.prepare import PreparedScan, default_cache
+from preprocessing.scan import Scan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DetectSettings:
+    """What `detection.detect` takes.
+
+    Attributes:
+        input: DICOM folder, zip, image file or folder of these; None: a cohort of phantoms, made on first use.
+        out: folder for the results; made if missing.
+        detector: name or path of the weights; None: the shipped ones.
+        inference: how a scan becomes candidates.
+        key_images: of how many candidates a scan.
+        cache: keep prepared scans and candidates between runs.
+        phantoms: size of the phantom cohort.
+    """
+
+    input: str | None = None
+    out: str = "outputs/detect"
+    detector: str | None = None
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    key_images: int = 5
+    cache: bool = True
+    phantoms: int = 8
+
+
+def detect(settings: DetectSettings) -> int:
+    """Write `candidates.csv`, `scans.csv` and `key_images/`; 1 when not a single scan could be read.
+
+    Raises:
+        FileNotFoundError: no such input or weights.
+    """
+    out = Path(settings.out).expanduser()
+    scans = find_scans(source_of(settings.input, settings.phantoms))
+    detector = load_detector(settings.detector, settings.inference)
+    found: list[Candidate] = []
+    out.mkdir(parents=True, exist_ok=True)
+
+    def work(_: Scan, prepared: PreparedScan) -> None:
+        candidates = detect_cached(detector, prepared, cache_folder("candidates") if settings.cache else None)
+        write_key_images(prepared, candidates, out / "key_images", settings.key_images)
+        found.extend(candidates)
+
+    done = for_each_scan(scans, work, default_cache() if settings.cache else None)
+    write_candidates(out / "candidates.csv", found)
+    write_scans(out / "scans.csv", done)
+    log.info("%s; %d candidates in %s", summary(done), len(found), out / "candidates.csv")
+    return int(all(scan.refused for scan in done))
+
+
+def source_of(given: str | None, phantoms: int) -> Path:
+    """The path the user gave, or a cohort of phantoms in the user's cache."""
+    if given is not None:
+        return Path(given).expanduser()
+    log.info("no input given: a cohort of %d simulated patients stands in", phantoms)
+    return make_cohort(cache_folder("phantoms") / f"{phantoms}-patients", patients=phantoms, seed=0) / "dicom"
+
+
+def main() -> None:
+    """Entry point."""
+    run(detect, DetectSettings, "detect")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""`python -m lungscreen.classify input=... out=...`: a CT in, one patient report out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from classification.classifier import load_classifier
+from detection.candidate import Candidate, read_candidates, write_candidates
+from detection.detect import source_of
+from detection.detector import load_detector
+from detection.key_images import write_key_images
+from detection.settings import InferenceSettings
+from lungscreen.pipeline import Pipeline
+from lungscreen.report import PageLink, write_index, write_patient_page
+from lungscreen.tables import Result, write_nodules, write_patients
+from preprocessing.cache import cache_folder
+from preprocessing.cohort import for_each_scan, summary, write_scans
+from preprocessing.entry import run
+from preprocessing.intake import find_scans
+from preprocessing.prepare import PreparedScan, default_cache
+from preprocessing.scan import Scan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClassifySettings:
+    """What `lungscreen.classify` takes.
+
+    Attributes:
+        input: DICOM folder, zip, image file or folder of these; None: a cohort of phantoms, made on first use.
+        out: folder for the results; made if missing.
+        candidates: csv that takes the place of stage 1 (a LUNA16 submission), or None.
+        detector: name or path of the weights of stage 1; None: the shipped ones.
+        classifier: the same of stage 2.
+        inference: how a scan becomes candidates.
+        key_images: of how many candidates a scan.
+        cache: keep prepared scans and candidates between runs.
+        phantoms: size of the phantom cohort.
+    """
+
+    input: str | None = None
+    out: str = "outputs/classify"
+    candidates: str | None = None
+    detector: str | None = None
+    classifier: str | None = None
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    key_images: int = 5
+    cache: bool = True
+    phantoms: int = 8
+
+
+def classify(settings: ClassifySettings) -> int:
+    """Write candidates, scans, nodules and patients as csv and the report; 1 when not a single scan could be read.
+
+    Raises:
+        FileNotFoundError: no such input, candidates or weights.
+        ValueError: a candidates file without the columns or without any of the scans.
+    """
+    out = Path(settings.out).expanduser()
+    given = read_candidates(Path(settings.candidates).expanduser()) if settings.candidates else None
+    scans = find_scans(source_of(settings.input, settings.phantoms))
+    if given is not None:
+        check_match(given, scans)
+    cache = cache_folder("candidates") if settings.cache else None
+    detector = load_detector(settings.detector, settings.inference)
+    pipeline = Pipeline(detector, load_classifier(settings.classifier), given, cache)
+    out.mkdir(parents=True, exist_ok=True)
+    found: list[Candidate] = []
+    results: list[Result] = []
+    pages: list[PageLink] = []
+
+    def work(scan: Scan, prepared: PreparedScan) -> None:
+        candidates, report = pipeline.assess(scan.patient_id, prepared)
+        write_key_images(prepared, candidates, out / "key_images", settings.key_images)
+        pages.append(write_patient_page(out / "report", report, prepared, top=settings.key_images))
+        found.extend(candidates)
+        results.append(Result(report, prepared.source_geometry))
+
+    done = for_each_scan(scans, work, default_cache() if settings.cache else None)
+    write_candidates(out / "candidates.csv", found)
+    write_scans(out / "scans.csv", done)
+    write_nodules(out / "nodules.csv", [r.report for r in results])
+    write_patients(out / "patients.csv", results)
+    index = write_index(out / "report", pages, [scan for scan in done if scan.refused])
+    log.info("%s; research use only, not a medical device", summary(done))
+    log.info("report: %s", index)
+    return int(all(scan.refused for scan in done))
+
+
+def check_match(given: dict[str, list[Candidate]], scans: list[Scan]) -> None:
+    """Candidates of other series are passed over; a file with nothing but those is a mistake."""
+    known = {scan.series_uid for scan in scans}
+    foreign = sum(uid not in known for uid in given)
+    if given and foreign == len(given):
+        raise ValueError(
+            f"none of the {len(given)} seriesuid(s) in the candidates file is among the {len(known)} scan(s) found"
+        )
+    if foreign:
+        log.warning("%d of %d series in the candidates file are not among the scans", foreign, len(given))
+
+
+def main() -> None:
+    """Entry point."""
+    run(classify, ClassifySettings, "classify")
+
+
+if __name__ == "__main__":
+    main()

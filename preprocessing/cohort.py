@@ -1,0 +1,77 @@
+"""Many scans, one after the other: past a bad one, with a row for each in `scans.csv`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
+from preprocessing.scan import Reason, Scan, ScanError
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("patient_id", "seriesuid", "status", "reason", "detail", "files", "warnings")
+
+
+def for_each_scan(
+    scans: Sequence[Scan],
+    work: Callable[[Scan, PreparedScan], None],
+    cache: Path | None,
+    settings: PrepareSettings | None = None,
+) -> list[Scan]:
+    """Prepare every scan and hand it to `work`; one scan in memory at a time.
+
+    Args:
+        scans: from `find_scans`; refused ones are passed over.
+        work: what to do with a prepared scan.
+        cache: of prepared scans, or None.
+        settings: of the preparation.
+
+    Returns:
+        The scans in their order with what became of them: `refused` and `detail` for those that failed, also in
+        `work`; all warnings for the others.
+    """
+    done = []
+    for scan in tqdm(scans, desc="scans", unit="scan", delay=1):
+        done.append(scan if scan.refused else _one(scan, work, cache, settings))
+    return done
+
+
+def write_scans(path: Path, scans: Sequence[Scan]) -> None:
+    """`scans.csv`: one row per series, the refused ones too; several warnings are joined by ` | `."""
+    rows = [
+        (s.patient_id, s.series_uid, "refused" if s.refused else "ok", s.refused or "", s.detail, len(s.paths),
+         " | ".join(s.warnings))
+        for s in scans
+    ]  # fmt: skip
+    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(path, index=False)
+
+
+def summary(scans: Sequence[Scan]) -> str:
+    """One line for the terminal, without a word about any patient."""
+    refused = [s for s in scans if s.refused]
+    reasons = sorted({str(s.refused) for s in refused})
+    return f"{len(scans) - len(refused)} scan(s) read, {len(refused)} refused" + (
+        f" ({', '.join(reasons)}; see scans.csv)" if refused else ""
+    )
+
+
+def _one(
+    scan: Scan, work: Callable[[Scan, PreparedScan], None], cache: Path | None, settings: PrepareSettings | None
+) -> Scan:
+    try:
+        prepared = prepare_scan(scan, settings, cache)
+        work(scan, prepared)
+    except ScanError as error:
+        return replace(scan, refused=error.reason, detail=error.detail)
+    except Exception as error:  # one scan must never end a cohort; the traceback is there for whoever wants it
+        # Only the kind of error: its text may quote the file.
+        log.warning("a scan failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
+        log.debug("traceback", exc_info=True)
+        return replace(scan, refused=Reason.INTERNAL_ERROR, detail=f"unexpected {type(error).__name__}")
+    return replace(scan, warnings=prepared.warnings)

@@ -1,0 +1,34 @@
+"""Untrained weights of tiny networks, with honest cards: enough to run every step, not to find anything."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from classification.network import NoduleNetwork
+from classification.noisy_or import NoisyOrBag
+from classification.settings import InferenceSettings as BagInference
+from classification.settings import ModelSettings as NoduleModel
+from detection.engine import build_network
+from detection.settings import ModelSettings
+from detection.weights import save_weights
+
+
+def tiny_detector(folder: Path) -> Path:
+    torch.manual_seed(0)
+    model = ModelSettings(widths=(4, 8, 8, 8), head_width=8)
+    network = build_network(model)
+    torch.nn.init.constant_(network.scores[-1].bias, -3.0)  # above the threshold: untrained candidates all over
+    path = folder / "tiny_detector.safetensors"
+    save_weights(path, network.state_dict(), {"name": "tiny", "model": asdict(model)})
+    return path
+
+
+def tiny_classifier(folder: Path) -> Path:
+    torch.manual_seed(0)
+    model = NoduleModel(widths=(4, 4, 8, 8), hidden=8)
+    network = NoduleNetwork(model.widths, model.hidden)
+    path = folder / "tiny_classifier.safetensors"
+    card = {"name": "tiny", "model": asdict(model), "inference": asdict(BagInference(3))}
+    save_weights(path, torch.nn.ModuleDict({"network": network, "bag": NoisyOrBag()}).state_dict(), card)
+    return path
