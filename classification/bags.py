@@ -40,8 +40,8 @@ def nodule_risks(samples: Samples) -> npt.NDArray[np.float64]:
     risks = np.zeros(len(samples))
     for i in np.flatnonzero(samples.is_nodule):
         count = int((samples.patients[samples.is_nodule] == samples.patients[i]).sum())
-        values = (float(columns[n][i]) for n in ("spiculation", "texture", "calcification"))
-        risks[i] = pancan_risk(float(samples.diameter_mm[i]), *values, count)
+        spiculation, texture, calcification = (float(columns[n][i]) for n in columns)
+        risks[i] = pancan_risk(float(samples.diameter_mm[i]), spiculation, texture, calcification, count)
     return risks
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import cast
 
 import torch
 from torch import nn
@@ -77,4 +76,5 @@ class NoisyOrBag(nn.Module):
         """Log-survival log(1 - P) (B,) of bags (B, K) whose empty places are not `present`."""
         p = self.probabilities(nodule, malignancy, score).clamp_max(1 - 1e-6)
         each = torch.where(present, torch.log1p(-p), torch.zeros_like(p))
-        return cast(torch.Tensor, each.sum(1) + functional.logsigmoid(-self.leak))
+        survival: torch.Tensor = each.sum(1) + functional.logsigmoid(-self.leak)
+        return survival

@@ -11,7 +11,7 @@ from detection.candidate_cache import detect_cached
 from detection.detector import load_detector
 from detection.key_images import write_key_images
 from detection.settings import InferenceSettings
-from phantom.make import make_cohort
+from phantom.make import RECIPE_VERSION, make_cohort
 from preprocessing.cache import cache_folder
 from preprocessing.cohort import for_each_scan, summary, write_scans
 from preprocessing.entry import run
@@ -74,7 +74,8 @@ def source_of(given: str | None, phantoms: int) -> Path:
     if given is not None:
         return Path(given).expanduser()
     log.info("no input given: a cohort of %d simulated patients stands in", phantoms)
-    return make_cohort(cache_folder("phantoms") / f"{phantoms}-patients", patients=phantoms, seed=0) / "dicom"
+    folder = cache_folder("phantoms") / f"v{RECIPE_VERSION}-{phantoms}-patients"
+    return make_cohort(folder, patients=phantoms, seed=0) / "dicom"
 
 
 def main() -> None:

@@ -8,13 +8,12 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
 
+import joblib
 import numpy as np
 import pandas as pd
 from omegaconf import MISSING
@@ -171,11 +170,9 @@ def _row(nodule: Nodule, risk: float, upper: bool) -> dict[str, Any]:
 
 
 def _each(work: partial[None], indices: list[int], workers: int) -> Iterator[None]:
-    if workers == 1 or len(indices) == 1:
-        yield from map(work, indices)
-        return
-    with ProcessPoolExecutor(min(workers, len(indices)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, indices)
+    """Worker processes of joblib import this package only, not the program that was started."""
+    pool = joblib.Parallel(n_jobs=min(workers, len(indices)), return_as="generator")
+    yield from pool(joblib.delayed(work)(index) for index in indices)
 
 
 def _check(out: Path, patients: int, recipe: dict[str, Any]) -> None:

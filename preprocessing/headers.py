@@ -6,6 +6,7 @@ Sources: PS3.3 C.7.6.2 (Image Plane), C.11.1 (Modality LUT), C.7.6.16 (Multi-fra
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -94,8 +95,11 @@ class Slice:
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """pydicom quotes odd values in its warnings; they may be a patient's name, so none is shown."""
+    """pydicom quotes odd values in its warnings and log; they may be a patient's name, so none is shown."""
     before = config.settings.reading_validation_mode
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
     config.settings.reading_validation_mode = config.IGNORE
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -103,6 +107,7 @@ def quiet_pydicom() -> Iterator[None]:
             yield
         finally:
             config.settings.reading_validation_mode = before
+            log.setLevel(level)
 
 
 def read_header(path: Path) -> Dataset | None:
@@ -127,6 +132,18 @@ def read_header(path: Path) -> Dataset | None:
     if marked and not _is_directory(dataset):
         raise ScanError(Reason.TRUNCATED, "a file holds a DICOM preamble and no image header")
     return None
+
+
+def owner_of(dataset: Dataset) -> tuple[str, str]:
+    """PatientID and SeriesInstanceUID, each empty when absent.
+
+    Raises:
+        ScanError: `bad_value`: one of them is no text.
+    """
+    try:
+        return str(dataset.get("PatientID") or "").strip(), str(dataset.get("SeriesInstanceUID") or "")
+    except Exception as error:  # as in `read_header`
+        raise ScanError(Reason.BAD_VALUE, "a file's PatientID or SeriesInstanceUID cannot be read") from error
 
 
 def slices_of(dataset: Dataset, path: Path) -> list[Slice]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from preprocessing.archive import unpack
-from preprocessing.headers import Slice, quiet_pydicom, read_header, slices_of
+from preprocessing.headers import Slice, owner_of, quiet_pydicom, read_header, slices_of
 from preprocessing.images import check_image, image_ending
 from preprocessing.scan import Reason, Scan, ScanError
 from preprocessing.stack import STRAY_SHARE, stack_of
@@ -63,7 +63,10 @@ def find_scans(source: Path) -> list[Scan]:
         for path, name in tqdm(files, desc="reading headers", unit="file", delay=1, leave=False):
             _take(path, name, harvest)
         scans = [_scan(uid, series, harvest) for (_, uid), series in harvest.series.items()]
-    scans = _refuse_shared_uids(scans) + _image_scans(harvest.images) + harvest.refused + _broken_folders(harvest)
+    taken = {scan.series_uid for scan in scans}
+    scans = (
+        _refuse_shared_uids(scans) + _image_scans(harvest.images, taken) + harvest.refused + _broken_folders(harvest)
+    )
     if scans:
         return scans
     name = source.stem if source.is_file() else source.name
@@ -97,7 +100,10 @@ def _opened(path: Path, name: str, harvest: _Harvest) -> Iterator[tuple[Path, st
         yield path, name
         return
     try:
-        yield from _walk(unpack(path), harvest)
+        inside = list(_walk(unpack(path), harvest))
+        if not inside:
+            raise ScanError(Reason.EMPTY_FOLDER, "the zip archive holds no files")
+        yield from ((file, f"{name}/{place}") for file, place in inside)
     except ScanError as error:
         harvest.refused.append(Scan(path.stem, "", (path,), error.reason, error.detail))
 
@@ -116,11 +122,11 @@ def _take(path: Path, name: str, harvest: _Harvest) -> None:
             if ending in DICOM_ENDINGS:
                 raise ScanError(Reason.NOT_DICOM, "a file is named like DICOM and is none")
             return
+        patient, uid = owner_of(dataset)
     except (ScanError, OSError) as error:
         known = error if isinstance(error, ScanError) else ScanError(Reason.UNREADABLE, "a file cannot be opened")
         harvest.broken.setdefault(path.parent, []).append(known)
         return
-    uid, patient = str(dataset.get("SeriesInstanceUID") or ""), str(dataset.get("PatientID") or "").strip()
     series = harvest.series.setdefault((patient, uid), _Series(patient))
     series.paths.append(path)
     try:
@@ -172,13 +178,17 @@ def _refuse_shared_uids(scans: list[Scan]) -> list[Scan]:
     ]
 
 
-def _image_scans(images: list[tuple[Path, str]]) -> list[Scan]:
+def _image_scans(images: list[tuple[Path, str]], taken: set[str]) -> list[Scan]:
+    """Image files, each under a name that no other scan has."""
     stems = [Path(name).name[: -len(image_ending(path) or "")] for path, name in images]
     times = Counter(stems)
     scans = []
     for (path, name), stem in zip(images, stems, strict=True):
-        # Equal file names in different folders are different scans.
-        uid = stem if times[stem] == 1 else name.replace("/", "_")
+        # Equal file names in different folders are different scans; so is the conversion beside a DICOM series.
+        full = name.replace("/", "_")
+        wanted = [full] if times[stem] > 1 else [stem, full]
+        uid = next(u for u in (*wanted, *(f"{full}_{k}" for k in range(2, len(images) + 3))) if u not in taken)
+        taken.add(uid)
         scan = Scan(uid, uid, (path,))
         try:
             check_image(path)

@@ -8,13 +8,21 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+)
 
 from preprocessing.headers import Slice, quiet_pydicom, slices_of
 from preprocessing.scan import Reason, ScanError
 from preprocessing.volume import HU_MAX, HU_MIN
 
 Image = npt.NDArray[np.int16]
+SILENT_WHEN_CUT = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes)
 CUT = "a file of the series can no longer be read to its end"
 # A padding value among real tissue (0 is the usual slip) would punch holes into it, so it is not believed.
 BELIEVABLE_PADDING_HU = (-900.0, 3000.0)
@@ -63,7 +71,10 @@ def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
     if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
         _set_native_syntax(dataset)
     try:
+        _check_complete(dataset)
         pixels: npt.NDArray[np.integer] = dataset.pixel_array
+    except ScanError:
+        raise
     except NotImplementedError as error:
         raise ScanError(Reason.UNSUPPORTED_SYNTAX, "no decoder for the transfer syntax of a file") from error
     except Exception as error:  # decoders of seven codecs raise what they like; all of it means the same
@@ -71,6 +82,17 @@ def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
         reason = Reason.TRUNCATED if short else Reason.UNREADABLE
         raise ScanError(reason, "the pixels of a file cannot be decoded; it may be cut or damaged") from error
     return pixels
+
+
+def _check_complete(dataset: Dataset) -> None:
+    """JPEG and JPEG-LS decoders fill up a cut image without a word, so look for its end: EOI (ITU T.81 B.1.1.3)."""
+    if dataset.file_meta.TransferSyntaxUID not in SILENT_WHEN_CUT:
+        return
+    frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    for frame in generate_frames(dataset.PixelData, number_of_frames=frames):
+        # Writers pad to an even length, with zeros or with fill bytes.
+        if not frame.rstrip(b"\x00\xff").endswith(b"\xff\xd9"):
+            raise ScanError(Reason.TRUNCATED, "a compressed image of the series lacks its end")
 
 
 def _set_native_syntax(dataset: Dataset) -> None:

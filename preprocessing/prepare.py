@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -114,16 +115,19 @@ def _key(scan: Scan, settings: PrepareSettings) -> str:
     digest.update(json.dumps([CACHE_VERSION, scan.series_uid, asdict(settings)], sort_keys=True).encode())
     for path in scan.paths:
         for part in _files_of(path):
-            digest.update(part.name.encode(errors="surrogateescape"))
-            digest.update(part.read_bytes())
+            content = part.read_bytes()
+            digest.update(len(content).to_bytes(8, "little"))
+            digest.update(content)
     return digest.hexdigest()
 
 
 def _files_of(path: Path) -> list[Path]:
-    """A MetaImage header keeps its voxels in a neighbour of the same name (`.raw` or `.zraw`)."""
-    if path.suffix.lower() == ".mhd":
-        return [path, *(p for s in (".raw", ".zraw") if (p := path.with_suffix(s)).exists())]
-    return [path]
+    """The file, and for a MetaImage header also the files it names: ElementDataFile stands last in it."""
+    if path.suffix.lower() != ".mhd":
+        return [path]
+    _, _, names = path.read_text(errors="replace").partition("ElementDataFile")
+    lines = names.lstrip(" =").splitlines()
+    return [path, *(part for line in lines if line.strip() and (part := path.parent / line.strip()).is_file())]
 
 
 def _store(entry: Path, prepared: PreparedScan) -> None:
@@ -159,7 +163,7 @@ def _load(entry: Path) -> PreparedScan | None:
         with np.load(entry, allow_pickle=False) as stored:
             meta = json.loads(str(stored["meta"]))
             hu, packed = stored["hu"], stored["mask"]
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
     mask = np.unpackbits(packed, count=hu.size).reshape(hu.shape).astype(bool)
     volume = Volume(hu, Geometry.from_dict(meta["volume"]), str(meta["series_uid"]))

@@ -62,6 +62,8 @@ def stack_of(slices: Sequence[Slice]) -> Stack:
     kept = _one_grid(_without_copies(images, warnings), warnings)
     if len(kept) < MIN_SLICES:
         raise ScanError(Reason.TOO_FEW_SLICES, f"at least {MIN_SLICES} slices are needed, got {len(kept)}")
+    if len({(s.slope, s.intercept) for s in kept}) > 1:
+        warnings.append("mixed_rescale: the slices are turned into Hounsfield units by different numbers")
     axes = np.asarray(kept[0].orientation).reshape(2, 3)
     normal = np.cross(axes[0], axes[1])
     positions = np.array([s.position_mm for s in kept])

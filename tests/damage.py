@@ -77,14 +77,15 @@ def set_tags(dataset: Dataset, tags: dict[str, Any]) -> None:
 def raw(name: str, value: bytes) -> Callable[[Path], Path]:
     """Bytes for a tag of one slice that no writer lets through."""
 
-    def change(files: list[Path]) -> None:
-        group, element = divmod(tag_for_keyword(name) or 0, 0x10000)
-        content = files[5].read_bytes()
-        at = content.index(struct.pack("<HH", group, element), 132) + 6  # past tag and explicit VR
-        old = int.from_bytes(content[at : at + 2], "little")
-        files[5].write_bytes(content[:at] + struct.pack("<H", len(value)) + value + content[at + 2 + old :])
+    return on_files(lambda files: files[5].write_bytes(spliced(files[5].read_bytes(), name, value)))
 
-    return on_files(change)
+
+def spliced(content: bytes, name: str, value: bytes) -> bytes:
+    """A file (explicit, little endian) with another value of a tag; ValueError when it is not there."""
+    group, element = divmod(tag_for_keyword(name) or 0, 0x10000)
+    at = content.index(struct.pack("<HH", group, element), 132) + 6  # past tag and explicit VR
+    old = int.from_bytes(content[at : at + 2], "little")
+    return content[:at] + struct.pack("<H", len(value)) + value + content[at + 2 + old :]
 
 
 def on_files(change: Callable[[list[Path]], object]) -> Callable[[Path], Path]:

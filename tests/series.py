@@ -16,7 +16,7 @@ from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittle
 from preprocessing.geometry import Geometry
 from preprocessing.volume import Volume
 
-N_SLICES, ROWS, COLUMNS = 24, 44, 48
+N_SLICES, ROWS, COLUMNS = 16, 44, 48
 SPACING_MM = (6.5, 7.0, 2.5)
 ORIGIN_MM = (-150.5, -148.25, -731.5)
 ROOT = "1.2.826.0.1.3680043.8.498."

@@ -30,7 +30,9 @@ class Small:
 
 @pytest.fixture(autouse=True)
 def small_config() -> None:
-    ConfigStore.instance().store(name="small", node={"defaults": ["small_schema", "plain", "_self_", {"override hydra/job_logging": "stdout"}]})
+    ConfigStore.instance().store(
+        name="small", node={"defaults": ["small_schema", "plain", "_self_", {"override hydra/job_logging": "stdout"}]}
+    )
 
 
 @pytest.mark.parametrize("path", ODD)

@@ -1,0 +1,63 @@
+"""A cohort goes past whatever one scan does, and says so."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+
+from preprocessing.cohort import for_each_scan, summary, write_scans
+from preprocessing.intake import find_scans
+from preprocessing.prepare import PreparedScan
+from preprocessing.scan import Reason, Scan, ScanError
+from tests.chests import simple_chest
+
+
+def write(path: Path) -> None:
+    volume = simple_chest(thickness=10.0)
+    image = sitk.GetImageFromArray(volume.hu[:, ::2, ::2])
+    image.SetSpacing((4.0, 4.0, 10.0))
+    sitk.WriteImage(image, str(path))
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> list[Scan]:
+    for name in ("a", "b", "c"):
+        write(tmp_path / f"{name}.mha")
+    return find_scans(tmp_path)
+
+
+def test_bad_scans_become_rows_and_the_rest_goes_on(
+    scans: list[Scan], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = []
+
+    def work(scan: Scan, prepared: PreparedScan) -> None:
+        if scan.patient_id == "a":
+            raise ScanError(Reason.TRUNCATED, "half of it is missing")
+        if scan.patient_id == "b":
+            raise RuntimeError("Mr Secret Name's file broke")
+        seen.append(scan.patient_id)
+        assert prepared.lung_mask.any()
+
+    refused = Scan("d", "4", (), Reason.NOT_CT, "an MR")
+    with caplog.at_level(logging.INFO):
+        done = for_each_scan([*scans, refused], work, None)
+    assert seen == ["c"]
+    assert [s.refused for s in done] == [Reason.TRUNCATED, Reason.INTERNAL_ERROR, None, Reason.NOT_CT]
+    assert "Secret" not in caplog.text + done[1].detail
+    assert summary(done).startswith("1 scan(s) read, 3 refused")
+    write_scans(tmp_path / "scans.csv", done)
+    table = pd.read_csv(tmp_path / "scans.csv", keep_default_na=False)
+    assert table["status"].tolist() == ["refused", "refused", "ok", "refused"]
+    assert table["reason"].tolist() == ["truncated", "internal_error", "", "not_ct"]
+
+
+def test_warnings_of_the_preparation_reach_the_row(tmp_path: Path) -> None:
+    image = sitk.GetImageFromArray(np.where(np.indices((20, 40, 40))[2] < 20, -1000, 40).astype(np.int16))
+    sitk.WriteImage(image, str(tmp_path / "no_lungs.mha"))
+    (done,) = for_each_scan(find_scans(tmp_path), lambda scan, prepared: None, None)
+    assert done.refused is None
+    assert any(w.startswith("lung_mask: no lungs found") for w in done.warnings)
