@@ -1,14 +1,13 @@
-"""What training reports on held-out patients: areas under the ROC curve with patient-bootstrap intervals."""
+"""What training reports on held-out patients, as a model card holds it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
-Array = npt.NDArray[Any]
+from classification.intervals import Array
+from classification.metrics import auc_bootstrap
 
 
 def auc_figure(label: Array, scores: dict[str, Array], groups: Array, repeats: int, seed: int = 0) -> dict[str, Any]:
@@ -24,23 +23,10 @@ def auc_figure(label: Array, scores: dict[str, Array], groups: Array, repeats: i
     Returns:
         `n`, `positive`, `patients` and for each name `auc`, `low`, `high`; without both classes only the counts.
     """
-    figure: dict[str, Any] = {
-        "n": len(label),
-        "positive": int(label.sum()),
-        "patients": len(np.unique(groups)),
-    }
+    figure: dict[str, Any] = {"n": len(label), "positive": int(label.sum()), "patients": len(np.unique(groups))}
     if not 0 < label.sum() < len(label):
         return figure
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
-    draws: dict[str, list[float]] = {name: [] for name in scores}
-    for _ in range(repeats):
-        where = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        if 0 < label[where].sum() < len(where):
-            for name, score in scores.items():
-                draws[name].append(float(roc_auc_score(label[where], score[where])))
-    for name, score in scores.items():
-        low, high = np.percentile(draws[name], [2.5, 97.5]) if draws[name] else (np.nan, np.nan)
-        values = {"auc": float(roc_auc_score(label, score)), "low": float(low), "high": float(high)}
-        figure[name] = {k: round(v, 4) for k, v in values.items()}
+    for name, estimate in auc_bootstrap(label, scores, repeats, groups, seed=seed).items():
+        values = {"auc": estimate.value, "low": estimate.low, "high": estimate.high}
+        figure[name] = {key: round(value, 4) for key, value in values.items()}
     return figure

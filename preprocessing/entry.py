@@ -18,9 +18,9 @@ Settings = TypeVar("Settings")
 WRONG_USE = 2
 # Overrides whose value is a path: written as people type them, whatever characters they hold.
 PATHS = (
-    *("input", "out", "candidates", "detector", "classifier", "data.nodules", "data.annotations", "data.diagnosis"),
-    *("annotations", "excluded", "seriesuids", "against", "ratings"),
-)
+    "input", "out", "candidates", "detector", "classifier", "data.nodules", "data.annotations", "data.diagnosis",
+    "annotations", "excluded", "seriesuids", "ratings", "predictions", "labels", "against",
+)  # fmt: skip
 
 
 def run(task: Callable[[Settings], int | None], settings: type[Settings], config_name: str) -> None:

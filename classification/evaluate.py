@@ -1,0 +1,150 @@
+"""`python -m classification.evaluate predictions=... labels=... out=...`: patient probabilities against the truth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from classification.guards import GuardError
+from classification.intervals import Comparison
+from classification.metric_table import table
+from classification.metrics import MetricSettings, PatientMetrics, compare, patient_metrics
+from classification.predictions import MATCHING, MatchedRows, read_matched
+from preprocessing.entry import run
+
+log = logging.getLogger(__name__)
+
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class EvaluateSettings(MetricSettings):
+    """What `classification.evaluate` takes, beside the choices in `MetricSettings`.
+
+    Attributes:
+        predictions: csv `id,cancer[,...]`, cancer a probability; the `patients.csv` of `lungscreen.classify`.
+        labels: csv `id,cancer`, cancer 0 or 1.
+        against: a second csv of predictions to compare with, or None.
+        group: column of the labels (or predictions) that says which rows belong together, or None.
+        out: folder for metrics.json and the plots; made if missing.
+        strict: warnings stop too.
+        plots: draw them.
+    """
+
+    predictions: str | None = None
+    labels: str | None = None
+    against: str | None = None
+    group: str | None = None
+    out: str = "outputs/evaluate"
+    strict: bool = False
+    plots: bool = True
+
+
+def evaluate(settings: EvaluateSettings) -> None:
+    """Write metrics.json and the plots, print the table.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a setting without meaning, or a guard that stops, its name first (`classification.guards.Guard`).
+    """
+    if settings.predictions is None or settings.labels is None:
+        raise ValueError("predictions=... and labels=... must each name a csv with the columns id,cancer")
+    paths = {"predictions": settings.predictions, "labels": settings.labels, "against": settings.against}
+    files = {role: Path(path).expanduser() for role, path in paths.items() if path is not None}
+    rows = read_matched(files["predictions"], files["labels"], files.get("against"), settings.group)
+    for finding in rows.findings:
+        if settings.strict:
+            raise GuardError(finding.guard, finding.detail)
+        log.warning("%s", finding)
+    choices = MetricSettings(**{f.name: getattr(settings, f.name) for f in fields(MetricSettings)})
+    metrics = patient_metrics(rows.label, rows.probability, choices, rows.groups)
+    named, differences = {files["predictions"].stem: metrics}, {}
+    if rows.against is not None:
+        name = files["against"].stem
+        named[name if name not in named else f"{name} (against)"] = patient_metrics(
+            rows.label, rows.against, choices, rows.groups
+        )
+        differences = compare(rows.label, rows.probability, rows.against, choices, rows.groups)
+    out = Path(settings.out).expanduser()
+    out.mkdir(parents=True, exist_ok=True)
+    written = report(files, rows, list(named.values()), differences)
+    (out / "metrics.json").write_text(json.dumps(written, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    if settings.plots:
+        # Imported here: the figures need no drawing library.
+        from classification.metric_plots import write_plots
+
+        write_plots(out, named)
+    sys.stdout.write("\n".join((*table(metrics, differences), MATCHING)) + "\n")
+    log.info("figures and plots in %s; research use only, not a medical device", out)
+
+
+def report(
+    files: Mapping[str, Path],
+    rows: MatchedRows,
+    measured: list[PatientMetrics],
+    differences: Mapping[str, Comparison],
+) -> dict[str, Any]:
+    """What metrics.json holds: no clock, no folders, six significant digits, null where a figure is undefined."""
+    written: dict[str, Any] = {
+        "files": {
+            role: {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for role, path in files.items()
+        },
+        "matching": MATCHING,
+        "warnings": [{"name": f.guard.value, "detail": f.detail} for f in rows.findings],
+        **_written_metrics(measured[0]),
+    }
+    if differences:
+        against = _written_metrics(measured[1])
+        written["against"] = {key: against[key] for key in ("metrics", "confusion", "cutoffs")}
+        written["difference"] = {
+            name: asdict(c.difference) | {"p_value": c.p_value} for name, c in differences.items()
+        }
+    plain: dict[str, Any] = _plain(written)
+    return plain
+
+
+def _written_metrics(metrics: PatientMetrics) -> dict[str, Any]:
+    curve = metrics.decision
+    decision = zip(curve.x, curve.y, curve.low, curve.high, metrics.treat_all, strict=True)
+    return {
+        "n": metrics.n,
+        "positive": metrics.positive,
+        "groups": metrics.groups,
+        "settings": asdict(metrics.settings),
+        "metrics": {name: asdict(e) for name, e in metrics.estimates.items()},
+        "confusion": {name: asdict(e) for name, e in metrics.confusion.items()},
+        "cutoffs": metrics.cutoffs,
+        "reliability": [asdict(b) for b in metrics.reliability],
+        "decision_curve": [
+            {"threshold": t, "net_benefit": y, "low": low, "high": high, "treat_all": everyone, "treat_none": 0.0}
+            for t, y, low, high, everyone in decision
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN; beyond six digits the order of additions on this machine would show."""
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value
+
+
+def main() -> None:
+    """Entry point."""
+    run(evaluate, EvaluateSettings, "classification_evaluate")
+
+
+if __name__ == "__main__":
+    main()
