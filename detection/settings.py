@@ -81,6 +81,7 @@ class DataSettings:
         held_out_patients: patients whose nodules and scans are never used.
         annotations: true nodules of the hosts (LUNA16 csv), or None.
         ignored: places in the hosts that teach nothing.
+        sources: names and licences of all these, for the model card.
     """
 
     hosts: tuple[str, ...] = ()
@@ -90,6 +91,7 @@ class DataSettings:
     held_out_patients: tuple[str, ...] = ()
     annotations: str | None = None
     ignored: tuple[IgnoredPlace, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

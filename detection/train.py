@@ -31,13 +31,19 @@ def train(settings: TrainSettings) -> Path:
 
 
 def card_of(settings: TrainSettings, n_hosts: int, n_nodules: int) -> dict[str, Any]:
-    """What is known at the end of training; measured figures are added by hand with their commands."""
+    """What is known at the end of training; measured figures join it with their commands. No paths."""
+    training = {k: v for k, v in asdict(settings).items() if k not in ("data", "model", "out", "resume", "threads")}
     return {
-        "name": f"compact ({settings.experiment})",
+        "name": settings.experiment,
         "model": asdict(settings.model),
-        "training": asdict(settings),
-        "n_hosts": n_hosts,
-        "n_nodules": n_nodules,
+        "training": training,
+        "data": {
+            "sources": list(settings.data.sources),
+            "n_chests": n_hosts,
+            "n_simulated_chests": settings.data.phantoms,
+            "n_nodules": n_nodules,
+        },
+        "split": f"held out by patient: {', '.join(settings.data.held_out_patients) or 'nobody'}",
         "command": f"python -m detection.train experiment={settings.experiment}",
         "versions": {name: version(name) for name in ("lungscreen", "torch", "monai", "lightning")},
         "use": "research only, not a medical device",

@@ -19,6 +19,7 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], card: Mapping[st
     path.parent.mkdir(parents=True, exist_ok=True)
     half = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous() for k, v in state.items()}
     save_file(half, path)
+    path.chmod(0o644)  # safetensors writes it for the owner only
     text = json.dumps({**card, "sha256": sha256(path)}, indent=2, ensure_ascii=False)
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
