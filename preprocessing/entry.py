@@ -17,7 +17,20 @@ from omegaconf.errors import OmegaConfBaseException
 Settings = TypeVar("Settings")
 WRONG_USE = 2
 # Overrides whose value is a path: written as people type them, whatever characters they hold.
-PATHS = ("input", "out", "candidates", "detector", "classifier", "data.nodules", "data.annotations", "data.diagnosis")
+PATHS = (
+    "input",
+    "out",
+    "candidates",
+    "detector",
+    "classifier",
+    "data.nodules",
+    "data.annotations",
+    "data.diagnosis",
+    "headers",
+    "seriesuids",
+    "xml",
+    "compare",
+)
 
 
 def run(task: Callable[[Settings], int | None], settings: type[Settings], config_name: str) -> None:
