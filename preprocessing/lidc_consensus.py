@@ -92,7 +92,7 @@ def reader_weights(readers: int, average: str) -> FloatArray:
     """What each reading, in stored order, counts in a centre or diameter; the sum is 1.
 
     `luna16`: 1/2, 1/4, ... and the last as much as the one before it, for LUNA16 averaged two readings at a time,
-    beginning with the last two. The organisers do not say so; their files do: 1,160 of their 1,186 centres follow to
+    beginning with the last two. The organisers do not say so; their files do: 1,161 of their 1,186 centres follow to
     0.01 mm, while with equal weights (`mean`) half of them are more than 0.09 mm off.
 
     Raises:
