@@ -22,18 +22,17 @@ from tqdm import tqdm
 from phantom.acquisition import outside_circle
 from phantom.chest import Chest, ChestSettings, simulate_chest
 from phantom.dicom_writer import Series, hashed_uid, write_series
-from phantom.nodules import library
 from phantom.risk import ENRICHMENT, RISK_WITHOUT_NODULES, best_auc, nodule_risks, patient_risk
 from preprocessing.annotations import Nodule, write_annotations
 from preprocessing.entry import run
-from preprocessing.lidc_table import RATINGS
+from preprocessing.lidc_reading import RATINGS
 
 log = logging.getLogger(__name__)
 
 MOST_WORKERS = 2
 DEFAULT_CHEST = ChestSettings()
 # Raised when the same settings begin to give other bytes: an older cohort is then not continued.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 LAW = (
     "PanCan model 2b (McWilliams et al., NEJM 2013) on the ratings of each nodule, log odds + enrichment; "
     "patient 1 - (1 - leak) * prod(1 - p); label Bernoulli(p)"
@@ -97,7 +96,6 @@ def make_cohort(
     _check(out, patients, recipe)
     missing = [i for i in range(patients) if not _is_complete(out, i)]
     if missing:
-        library()  # reads the LIDC table once, before the workers do
         work = partial(make_patient, out, seed, chest, enrichment)
         for _ in tqdm(_each(work, missing, workers), total=len(missing), desc="phantoms", file=sys.stderr):
             pass

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from preprocessing.lidc_table import NoduleShape, one_per_nodule, read_nodule_shapes
+from preprocessing.lidc_shapes import NoduleShape, read_nodule_shapes
 
 Field = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]
@@ -72,7 +72,7 @@ class Lesion:
 @lru_cache(maxsize=1)
 def library() -> tuple[NoduleShape, ...]:
     """One outline for each LIDC nodule of 3 to 30 mm."""
-    return tuple(s for s in one_per_nodule(read_nodule_shapes()) if SMALLEST_MM <= s.diameter_mm <= LARGEST_MM)
+    return tuple(s for s in read_nodule_shapes() if SMALLEST_MM <= s.diameter_mm <= LARGEST_MM)
 
 
 def draw_lesion(rng: np.random.Generator, shapes: tuple[NoduleShape, ...] | None = None) -> Lesion:

@@ -20,6 +20,7 @@ WRONG_USE = 2
 PATHS = (
     "input", "out", "candidates", "detector", "classifier", "data.nodules", "data.annotations", "data.diagnosis",
     "annotations", "excluded", "seriesuids", "ratings", "predictions", "labels", "against",
+    "headers", "xml", "compare",
 )  # fmt: skip
 
 

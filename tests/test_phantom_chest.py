@@ -12,7 +12,7 @@ from phantom.acquisition import KERNELS, Protocol, Scanner, outside_circle
 from phantom.chest import Chest, ChestSettings, simulate_chest
 from phantom.nodules import Lesion
 from phantom.vessels import Grid, grow, paint
-from preprocessing.lidc_table import RATINGS
+from preprocessing.lidc_reading import RATINGS
 from preprocessing.lungs import lung_mask
 
 SMALL = ChestSettings(matrix=128, targets_per_lung=80, thickness_mm=5.0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from phantom.nodules import LARGEST_MM, SMALLEST_MM, Lesion, draw_lesion, library
-from preprocessing.lidc_table import RATINGS, NoduleShape
+from preprocessing.lidc_reading import RATINGS
+from preprocessing.lidc_shapes import NoduleShape
 
 
 def shape(radius_mm: float = 6.0, **ratings: int) -> NoduleShape:
@@ -16,7 +17,7 @@ def shape(radius_mm: float = 6.0, **ratings: int) -> NoduleShape:
     mask = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= radius_mm**2
     diameter = float((6 / np.pi * mask.sum() * dz * dxy**2) ** (1 / 3))
     rated = {**dict.fromkeys(RATINGS, 1), "texture": 5, "calcification": 6, **ratings}
-    return NoduleShape(1, "1.2", "p", 0, rated, mask, (dz, dxy), (0.0, 0.0, 0.0), diameter)
+    return NoduleShape(rated, mask, (dz, dxy), diameter)
 
 
 def volume(lesion: Lesion) -> float:
@@ -81,5 +82,3 @@ def test_library_holds_one_outline_for_each_lidc_nodule_of_phantom_size() -> Non
     shapes = library()
     assert 2300 < len(shapes) < 2700  # LIDC reports 2,669 lesions marked as nodules of 3 mm and more
     assert all(SMALLEST_MM <= s.diameter_mm <= LARGEST_MM for s in shapes)
-    places = [(s.series_uid, s.nodule) for s in shapes]
-    assert len(set(places)) == len(places)
