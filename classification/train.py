@@ -127,7 +127,7 @@ def rating_errors(kept: Samples, seen: NoduleOutputs) -> dict[str, Any]:
 def card_of(settings: TrainSettings, learnt: Samples) -> dict[str, Any]:
     """What a reader must know; paths of the machine stay out of it."""
     return {
-        "name": f"nodule-mil ({settings.experiment})",
+        "name": settings.experiment,
         "model": asdict(settings.model),
         "inference": asdict(settings.inference),
         "training": {k: v for k, v in asdict(settings).items() if k not in ("data", "out")},

@@ -15,7 +15,7 @@ from detection.detector import NoduleDetector
 from preprocessing.prepare import PreparedScan
 
 # Raise when inference changes: old entries are then never read again.
-VERSION = 1
+VERSION = 2
 
 
 def detect_cached(detector: NoduleDetector, prepared: PreparedScan, cache: Path | None) -> list[Candidate]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,9 @@ from detection.boxes import AnchorGrid, suppress
 from detection.candidate import Candidate
 from detection.criterion import flatten_heads
 from detection.engine import build_network
-from detection.network import PAD_MULTIPLE, STRIDE, CompactRetinaNet
+from detection.network import STRIDE, CompactRetinaNet, fused
 from detection.settings import InferenceSettings, ModelSettings
+from detection.tiling import tiles
 from detection.weights import load_weights
 from preprocessing.geometry import IntTriple
 from preprocessing.patches import normalise
@@ -31,7 +30,7 @@ class NoduleDetector:
     """Finds candidates in prepared scans.
 
     Args:
-        network: trained; put into evaluation mode.
+        network: trained; a copy without normalisation layers is what runs.
         model: the settings it was built from.
         settings: of inference.
         provenance: what goes into reports: name and checksum of the weights.
@@ -45,7 +44,7 @@ class NoduleDetector:
         provenance: dict[str, str] | None = None,
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = network.eval().to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.network = fused(network).to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.grid = AnchorGrid(model.anchor_sizes_mm, STRIDE)
         self.settings = settings or InferenceSettings()
         self.provenance = provenance or {}
@@ -55,7 +54,7 @@ class NoduleDetector:
 
         Centres are world LPS mm; the diameter is the mean edge of the box in mm.
         """
-        boxes, scores = self._boxes(prepared.volume.hu)
+        boxes, scores = self._boxes(prepared.volume.hu, prepared.lung_mask)
         inside = _in_mask(boxes, prepared.lung_mask)
         boxes, scores = boxes[inside], scores[inside]
         keep = suppress(boxes, scores, self.settings.nms_iou, self.settings.max_candidates)
@@ -69,11 +68,11 @@ class NoduleDetector:
         return found
 
     @torch.inference_mode()
-    def _boxes(self, hu: npt.NDArray[np.int16]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _boxes(self, hu: npt.NDArray[np.int16], lung_mask: npt.NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
         """Boxes (N, 6) in voxels and scores (N,), best first, from all tiles."""
         all_boxes, all_scores = [torch.zeros((0, 6))], [torch.zeros(0)]
-        for core, start, stop in tiles(hu.shape, self.settings.tile_zyx, self.settings.margin):  # type: ignore[arg-type]
-            patch = _padded_patch(hu, start, stop)
+        for tile in tiles(lung_mask, self.settings.tile_voxels, self.settings.margin):
+            patch = _padded_patch(hu, tile.start, tile.stop)
             logits, codes = self.network(patch.to(self.device).to(memory_format=torch.channels_last_3d))
             flat_logits, flat_codes = flatten_heads(logits.float().cpu(), codes.float().cpu())
             scores = flat_logits[0].sigmoid()
@@ -82,43 +81,16 @@ class NoduleDetector:
                 continue
             anchors = self.grid.anchors(logits.shape[2:])[best]
             boxes = self.grid.decode(flat_codes[0][best], anchors)
-            boxes = boxes + torch.tensor([*start, *start], dtype=torch.float32)
+            boxes = boxes + torch.tensor([*tile.start, *tile.start], dtype=torch.float32)
             # Each anchor cell belongs to one tile's core: no box is found twice, none is lost at a seam.
-            cells = (anchors[:, :3] + anchors[:, 3:]) / 2 + torch.tensor(start, dtype=torch.float32)
-            low, high = torch.tensor(core[0]), torch.tensor(core[1])
-            mine = ((cells >= low) & (cells < high)).all(1)
+            cells = (anchors[:, :3] + anchors[:, 3:]) / 2 + torch.tensor(tile.start, dtype=torch.float32)
+            mine = ((cells >= torch.tensor(tile.core_start)) & (cells < torch.tensor(tile.core_stop))).all(1)
             all_boxes.append(boxes[mine])
             all_scores.append(scores[best][mine])
         boxes, scores = torch.cat(all_boxes), torch.cat(all_scores)
         # A stable sort: equal scores keep their order, so the same bytes in give the same bytes out.
         order = torch.argsort(scores, descending=True, stable=True)[:BEFORE_SUPPRESSION]
         return boxes[order], scores[order]
-
-
-def tiles(
-    shape_zyx: IntTriple, tile_zyx: IntTriple, margin: int
-) -> Iterator[tuple[tuple[IntTriple, IntTriple], IntTriple, IntTriple]]:
-    """Cover a volume with cores that do not overlap, each with context around it.
-
-    Yields:
-        (core start, core stop), context start, context stop; starts are multiples of 16 (so that the anchors
-        of all tiles lie on one grid), stops may reach past the volume.
-    """
-    if any(n % PAD_MULTIPLE for n in (*tile_zyx, margin)):
-        raise ValueError(f"tiles and margin must be multiples of {PAD_MULTIPLE}, got {tile_zyx} and {margin}")
-    for corner in product(*(range(0, n, t) for n, t in zip(shape_zyx, tile_zyx, strict=True))):
-        z, y, x = corner
-        stop_z, stop_y, stop_x = (min(c + t, n) for c, t, n in zip(corner, tile_zyx, shape_zyx, strict=True))
-        low = (max(z - margin, 0), max(y - margin, 0), max(x - margin, 0))
-        high = tuple(
-            a + _rounded_up(min(b + margin, n) - a)
-            for a, b, n in zip(low, (stop_z, stop_y, stop_x), shape_zyx, strict=True)
-        )
-        yield ((z, y, x), (stop_z, stop_y, stop_x)), low, (high[0], high[1], high[2])
-
-
-def _rounded_up(n: int) -> int:
-    return -(-n // PAD_MULTIPLE) * PAD_MULTIPLE
 
 
 def _padded_patch(hu: npt.NDArray[np.int16], start: IntTriple, stop: IntTriple) -> torch.Tensor:

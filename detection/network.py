@@ -6,12 +6,14 @@ whole. Batch normalisation, so that a tile's answer does not depend on the tile'
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDE = 4
 # The encoder halves four times; inputs are padded to a multiple of this.
@@ -91,6 +93,22 @@ class CompactRetinaNet(nn.Module):
         d8 = self.dec8(torch.cat([_doubled(e16), e8], 1))
         d4 = self.dec4(torch.cat([_doubled(d8), e4], 1))
         return self.scores(d4), self.codes(d4)
+
+
+def fused(network: CompactRetinaNet) -> CompactRetinaNet:
+    """A copy for inference: every batch normalisation folded into the convolution before it."""
+    network = copy.deepcopy(network).eval()
+    for block in network.modules():
+        if isinstance(block, Residual):
+            for conv, norm in (("conv1", "norm1"), ("conv2", "norm2")):
+                setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
+                setattr(block, norm, nn.Identity())
+        if isinstance(block, nn.Sequential):
+            for index in range(len(block) - 1):
+                conv, norm = block[index], block[index + 1]
+                if isinstance(conv, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
+                    block[index], block[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return network
 
 
 def _doubled(x: torch.Tensor) -> torch.Tensor:

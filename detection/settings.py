@@ -27,14 +27,14 @@ class InferenceSettings:
     """How a prepared scan becomes candidates.
 
     Attributes:
-        tile_zyx: voxels answered for by one forward pass, a multiple of 16 along each axis.
-        margin: voxels of context around a tile, a multiple of 16.
+        tile_voxels: seen by one forward pass, context included; a million takes about 60 MB.
+        margin: voxels of context around what a pass answers for, a multiple of 16.
         nms_iou: overlap above which the weaker of two boxes goes.
         min_score: candidates below it are not listed.
         max_candidates: per scan, best first.
     """
 
-    tile_zyx: tuple[int, ...] = (96, 192, 192)
+    tile_voxels: int = 8_000_000
     margin: int = 16
     nms_iou: float = 0.1
     min_score: float = 0.01

@@ -9,7 +9,10 @@ of a second; the mask is a region of interest, not a volumetry.
 
 from __future__ import annotations
 
+from typing import cast
+
 import cc3d
+import edt
 import fill_voids
 import numpy as np
 import numpy.typing as npt
@@ -87,13 +90,14 @@ def _body(hu: npt.NDArray[np.int16]) -> Mask:
     """The patient, lungs included: the largest dense component, filled slice by slice; the couch is dropped."""
     dense = ndimage.binary_opening(hu > BODY_HU, iterations=1)
     largest = cc3d.largest_k(dense, k=1, connectivity=6) > 0
-    return np.stack([ndimage.binary_fill_holes(section) for section in _closed_borders(largest)])
+    return np.stack([fill_voids.fill(section) for section in _closed_borders(largest)])
 
 
 def _closed_borders(dense: Mask) -> Mask:
     """Arms or shoulders cut by the field of view leave gaps at the border; close gaps of a few voxels."""
-    padded = np.pad(dense, ((0, 0), (3, 3), (3, 3)))
-    closed = ndimage.binary_closing(padded, structure=np.ones((1, 3, 3), dtype=bool), iterations=3)
+    padded = np.pad(dense, ((0, 0), (3, 3), (3, 3))).astype(np.uint8)
+    grown = ndimage.maximum_filter1d(ndimage.maximum_filter1d(padded, 7, axis=1), 7, axis=2)
+    closed = ndimage.minimum_filter1d(ndimage.minimum_filter1d(grown, 7, axis=1), 7, axis=2) > 0
     return closed[:, 3:-3, 3:-3]
 
 
@@ -132,10 +136,9 @@ def _parted(part: Mask, grid: Geometry) -> list[Mask]:
         sizes[0] = 0
         order = np.argsort(-sizes)
         if len(order) > 1 and sizes[order[1]] > 0.12 * voxels:
-            seeds = np.where(labels == order[0], 1, np.where(labels == order[1], 2, 0))
-            nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
-            owner = seeds[tuple(nearest)]
-            return [part & (owner == 1), part & (owner == 2)]
+            to_first, to_second = (edt.edt(labels != seed, parallel=0) for seed in order[:2])
+            first = to_first <= to_second
+            return [part & first, part & ~first]
         eroded = ndimage.binary_erosion(eroded, iterations=1)
         if not eroded.any():
             break
@@ -171,23 +174,30 @@ def _closed(lung: Mask, grid: Geometry, middle_x: float) -> Mask:
     side of the mediastinum a hull would take in the heart.
     """
     radius = max(1, round(CLOSING_MM / grid.spacing_mm[0]))
-    pad = radius + 1
     out = np.zeros_like(lung)
     for z in np.flatnonzero(lung.any(axis=(1, 2))):
-        section = np.pad(lung[z], pad)
-        # Dilation and erosion by distance: exact disks, faster than a structuring element of this size.
-        grown = ndimage.distance_transform_edt(~section) <= radius
-        closed = ndimage.distance_transform_edt(grown) > radius
-        out[z] = ndimage.binary_fill_holes(closed | section)[pad:-pad, pad:-pad]
-        hull = _hull(lung[z])
-        if hull.sum() <= HULL_GROWTH * lung[z].sum():
-            out[z] |= hull & _lateral_half(lung[z], middle_x)
+        # Only the lung's own window: what is done to it reaches no further.
+        window = ndimage.find_objects(lung[z].astype(np.uint8))[0]
+        section = lung[z][window]
+        filled = fill_voids.fill(_closed_by_disk(section, radius))
+        hull = _hull(section)
+        if hull.sum() <= HULL_GROWTH * section.sum():
+            filled |= hull & _lateral_half(section, middle_x - window[1].start)
+        out[z][window] = filled
     return out
+
+
+def _closed_by_disk(section: Mask, radius: int) -> Mask:
+    """Closing of a (Y, X) mask, by distances: exact disks, and faster than a structuring element of this size."""
+    padded = np.pad(section, radius + 1)
+    grown = edt.edt(~padded) <= radius
+    closed: Mask = (edt.edt(grown) > radius) | padded
+    return closed[radius + 1 : -radius - 1, radius + 1 : -radius - 1]
 
 
 def _hull(section: Mask) -> Mask:
     """The convex hull of a (Y, X) mask; the mask itself when it is too thin to have one."""
-    points = np.argwhere(section & ~ndimage.binary_erosion(section))
+    points = np.argwhere(_edge(section))
     if len(points) < 4 or np.ptp(points, axis=0).min() < 2:
         return section
     y, x = np.indices(section.shape)
@@ -195,6 +205,13 @@ def _hull(section: Mask) -> Mask:
     for a, b, c in ConvexHull(points).equations:
         inside &= a * y + b * x + c <= 1e-9
     return inside
+
+
+def _edge(section: Mask) -> Mask:
+    """Pixels of a (Y, X) mask beside one that is not in it."""
+    padded = np.pad(section, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return section & ~inner
 
 
 def _lateral_half(section: Mask, middle_x: float) -> Mask:
@@ -206,8 +223,8 @@ def _lateral_half(section: Mask, middle_x: float) -> Mask:
 
 
 def _grown(mask: Mask, margin_mm: float, grid: Geometry) -> Mask:
-    sampling = grid.spacing_mm[::-1]
-    return ndimage.distance_transform_edt(~mask, sampling=sampling) <= margin_mm
+    distance = edt.edt(~mask, anisotropy=grid.spacing_mm[::-1], parallel=0)
+    return cast(Mask, distance <= margin_mm)
 
 
 def _box(mask: Mask) -> Mask:

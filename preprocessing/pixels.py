@@ -72,6 +72,8 @@ def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
         _set_native_syntax(dataset)
     try:
         _check_complete(dataset)
+        if dataset.file_meta.TransferSyntaxUID in JPEGLSTransferSyntaxes:
+            dataset.pixel_array_options(decoding_plugin="pyjpegls")  # five times faster than pydicom's first choice
         pixels: npt.NDArray[np.integer] = dataset.pixel_array
     except ScanError:
         raise

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from detection.boxes import AnchorGrid, cubes, suppress
 from detection.criterion import DetectionCriterion, flatten_heads
-from detection.detector import NoduleDetector, tiles
+from detection.detector import NoduleDetector
 from detection.engine import build_network
+from detection.network import fused
 from detection.settings import InferenceSettings, ModelSettings
+from detection.tiling import tiles
 from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan
 from preprocessing.volume import Volume
@@ -95,15 +98,44 @@ def test_a_patch_without_nodules_trains() -> None:
     assert all(bool(torch.isfinite(p.grad).all()) for p in network.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("shape", [(40, 100, 33), (96, 96, 96), (1, 1, 200)])
-def test_tiles_cover_every_voxel_once_on_one_grid(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("shape", [(40, 100, 33), (96, 96, 96), (1, 1, 200), (150, 130, 170)])
+@pytest.mark.parametrize("most", [1, 64**3, 10**9])
+def test_tiles_cover_the_lungs_once_on_one_grid(shape: tuple[int, int, int], most: int) -> None:
+    lungs = np.zeros(shape, bool)
+    lungs[shape[0] // 3 :, : (shape[1] + 1) // 2, shape[2] // 2 : -1] = True
+    near = ndimage.binary_dilation(lungs, np.ones((3, 3, 3)), iterations=8)
     counts = np.zeros(shape, int)
-    for (low, high), start, stop in tiles(shape, (32, 48, 64), 16):
-        counts[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] += 1
-        assert all(s % 16 == 0 for s in start)
-        assert all((b - a) % 16 == 0 for a, b in zip(start, stop, strict=True))
-        assert all(s <= a and e >= b for s, e, a, b in zip(start, stop, low, high, strict=True))
-    assert (counts == 1).all()
+    for tile in tiles(lungs, most, 16):
+        counts[tuple(slice(a, b) for a, b in zip(tile.core_start, tile.core_stop, strict=True))] += 1
+        assert all(s % 16 == 0 for s in tile.start)
+        seen = [b - a for a, b in zip(tile.start, tile.stop, strict=True)]
+        assert all(n % 16 == 0 for n in seen)
+        # The smallest core is 16 voxels wide, its context twice 16 more.
+        assert np.prod(seen) <= max(most, 48**3)
+        assert all(s <= a for s, a in zip(tile.start, tile.core_start, strict=True))
+        assert all(e >= b for e, b in zip(tile.stop, tile.core_stop, strict=True))
+    assert (counts[near] == 1).all()
+    assert counts.max() == 1
+
+
+def test_no_lungs_no_tiles() -> None:
+    assert list(tiles(np.zeros((40, 40, 40), bool), 10**6, 16)) == []
+
+
+def test_folding_the_normalisation_changes_no_answer() -> None:
+    torch.manual_seed(1)
+    network = build_network(TINY)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            torch.nn.init.uniform_(module.running_mean, -1, 1)  # type: ignore[arg-type]
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
+            torch.nn.init.uniform_(module.weight, 0.5, 2)
+    image = torch.rand(1, 1, 32, 48, 32)
+    light = fused(network)
+    assert not any(isinstance(m, torch.nn.BatchNorm3d) for m in light.modules())
+    with torch.inference_mode():
+        for ours, theirs in zip(light(image), network.eval()(image), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_detection_does_not_depend_on_the_tiles_and_is_repeatable() -> None:
@@ -116,8 +148,8 @@ def test_detection_does_not_depend_on_the_tiles_and_is_repeatable() -> None:
     mask = np.zeros(hu.shape, bool)
     mask[:, 20:60, 10:50] = True
     prepared = PreparedScan(Volume(hu, geometry, "1.2"), mask, geometry)
-    small = NoduleDetector(network, TINY, InferenceSettings(tile_zyx=(32, 48, 48), margin=64, max_candidates=20))
-    large = NoduleDetector(network, TINY, InferenceSettings(tile_zyx=(512, 512, 512), max_candidates=20))
+    small = NoduleDetector(network, TINY, InferenceSettings(tile_voxels=1, margin=64, max_candidates=20))
+    large = NoduleDetector(network, TINY, InferenceSettings(tile_voxels=10**9, max_candidates=20))
     found, again, whole = small.detect(prepared), small.detect(prepared), large.detect(prepared)
     assert found == again
     assert len(found) > 0

@@ -1,0 +1,89 @@
+"""Which parts of a scan the detector looks at: tiles of bounded size, only where there is lung."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from detection.network import PAD_MULTIPLE
+from preprocessing.geometry import IntTriple
+
+# A box may be predicted from a cell this many voxels away from its centre.
+REACH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One forward pass, in voxels of the prepared scan.
+
+    Attributes:
+        core_start: first voxel (z, y, x) it answers for, a multiple of 16.
+        core_stop: one past the last.
+        start: first voxel it sees, a multiple of 16, so that the anchors of all tiles lie on one grid.
+        stop: one past the last it sees; whole multiples of 16 after `start`, past the volume's end if need be.
+    """
+
+    core_start: IntTriple
+    core_stop: IntTriple
+    start: IntTriple
+    stop: IntTriple
+
+
+def tiles(lung_mask: npt.NDArray[np.bool_], most_voxels: int, margin: int) -> Iterator[Tile]:
+    """Tiles whose cores cover the lungs and everything within 8 voxels of them, each place once.
+
+    Args:
+        lung_mask: (Z, Y, X).
+        most_voxels: seen at once, context included (an axis is never cut finer than 16 voxels and its context).
+        margin: voxels of context, a multiple of 16.
+
+    Raises:
+        ValueError: a margin that is not a multiple of 16.
+    """
+    if margin % PAD_MULTIPLE:
+        raise ValueError(f"the margin must be a multiple of {PAD_MULTIPLE}, got {margin}")
+    shape = np.array(lung_mask.shape)
+    size = _core_size(shape, most_voxels, margin)
+    for corner in product(*(range(0, n, s) for n, s in zip(shape.tolist(), size.tolist(), strict=True))):
+        low = np.array(corner)
+        high = np.minimum(low + size, shape)
+        around = np.maximum(low - REACH, 0)
+        found = ndimage.find_objects(lung_mask[_window(around, high + REACH)].view(np.uint8))
+        if not found:
+            continue
+        first = around + [s.start for s in found[0]] - REACH
+        last = around + [s.stop for s in found[0]] + REACH
+        low = np.maximum(low, first // PAD_MULTIPLE * PAD_MULTIPLE)
+        high = np.minimum(high, _rounded_up(last))
+        start = np.maximum(low - margin, 0)
+        stop = start + _rounded_up(np.minimum(high + margin, shape) - start)
+        yield Tile(_triple(low), _triple(high), _triple(start), _triple(stop))
+
+
+def _core_size(shape: npt.NDArray[np.int_], most_voxels: int, margin: int) -> npt.NDArray[np.int_]:
+    """Even parts: the longest edge is cut once more until what a tile sees is small enough."""
+    parts = np.ones(3, int)
+    while True:
+        size = _rounded_up(-(-shape // parts))
+        seen = np.minimum(size + 2 * margin, _rounded_up(shape))
+        if seen.prod() <= most_voxels or (size <= PAD_MULTIPLE).all():
+            return size
+        parts[int(np.argmax(np.where(size > PAD_MULTIPLE, size, 0)))] += 1
+
+
+def _rounded_up(n: npt.NDArray[np.int_]) -> npt.NDArray[np.int_]:
+    return -(-n // PAD_MULTIPLE) * PAD_MULTIPLE
+
+
+def _window(low: npt.NDArray[np.int_], high: npt.NDArray[np.int_]) -> tuple[slice, ...]:
+    return tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _triple(values: npt.NDArray[np.int_]) -> IntTriple:
+    z, y, x = (int(v) for v in values)
+    return z, y, x
