@@ -15,7 +15,7 @@ from detection.detector import NoduleDetector
 from preprocessing.prepare import PreparedScan
 
 # Raise when inference changes: old entries are then never read again.
-VERSION = 2
+VERSION = 3
 
 
 def detect_cached(detector: NoduleDetector, prepared: PreparedScan, cache: Path | None) -> list[Candidate]:

@@ -12,8 +12,7 @@ from torch.nn import functional
 from detection.boxes import AnchorGrid, suppress
 from detection.candidate import Candidate
 from detection.criterion import flatten_heads
-from detection.engine import build_network
-from detection.network import STRIDE, CompactRetinaNet, fused
+from detection.network import STRIDE, CompactRetinaNet, build_network, fused
 from detection.settings import InferenceSettings, ModelSettings
 from detection.tiling import tiles
 from detection.weights import load_weights

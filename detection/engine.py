@@ -10,15 +10,10 @@ import torch
 
 from detection.boxes import AnchorGrid
 from detection.criterion import DetectionCriterion
-from detection.network import STRIDE, CompactRetinaNet
+from detection.network import STRIDE, build_network
 from detection.settings import ModelSettings, OptimizerSettings
 
 Batch = tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]
-
-
-def build_network(settings: ModelSettings) -> CompactRetinaNet:
-    """The network those settings describe, with fresh weights."""
-    return CompactRetinaNet(settings.widths, settings.head_width, len(settings.anchor_sizes_mm))
 
 
 class DetectorTraining(L.LightningModule):

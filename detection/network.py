@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from detection.settings import ModelSettings
+
 STRIDE = 4
 # The encoder halves four times; inputs are padded to a multiple of this.
 PAD_MULTIPLE = 16
@@ -32,7 +34,7 @@ class Residual(nn.Module):
         self.skip: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.skip = nn.Sequential(
-                nn.AvgPool3d(stride, ceil_mode=True) if stride != 1 else nn.Identity(),
+                nn.AvgPool3d(stride) if stride != 1 else nn.Identity(),
                 nn.Conv3d(inputs, outputs, 1, bias=False),
                 nn.BatchNorm3d(outputs),
             )
@@ -95,20 +97,38 @@ class CompactRetinaNet(nn.Module):
         return self.scores(d4), self.codes(d4)
 
 
+def build_network(settings: ModelSettings) -> CompactRetinaNet:
+    """The network those settings describe, with fresh weights."""
+    return CompactRetinaNet(settings.widths, settings.head_width, len(settings.anchor_sizes_mm))
+
+
 def fused(network: CompactRetinaNet) -> CompactRetinaNet:
     """A copy for inference: every batch normalisation folded into the convolution before it."""
     network = copy.deepcopy(network).eval()
     for block in network.modules():
         if isinstance(block, Residual):
-            for conv, norm in (("conv1", "norm1"), ("conv2", "norm2")):
-                setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
-                setattr(block, norm, nn.Identity())
+            for i in ("1", "2"):
+                folded = fuse_conv_bn_eval(getattr(block, "conv" + i), getattr(block, "norm" + i))
+                setattr(block, "conv" + i, folded)
+                setattr(block, "norm" + i, nn.Identity())
+            if isinstance(block.skip, nn.Sequential):
+                block.skip = _averaging(*block.skip)
         if isinstance(block, nn.Sequential):
             for index in range(len(block) - 1):
                 conv, norm = block[index], block[index + 1]
                 if isinstance(conv, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
                     block[index], block[index + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return network
+
+
+def _averaging(pool: nn.Module, conv: nn.Conv3d, norm: nn.BatchNorm3d) -> nn.Conv3d:
+    """Mean over blocks, 1x1x1 convolution and normalisation as one strided convolution."""
+    folded = fuse_conv_bn_eval(conv, norm)
+    stride = int(pool.kernel_size) if isinstance(pool, nn.AvgPool3d) else 1  # type: ignore[arg-type]
+    joined = nn.Conv3d(conv.in_channels, conv.out_channels, stride, stride)
+    joined.weight = nn.Parameter(folded.weight.detach().expand(joined.weight.shape) / stride**3)
+    joined.bias = folded.bias
+    return joined
 
 
 def _doubled(x: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ class InferenceSettings:
         max_candidates: per scan, best first.
     """
 
-    tile_voxels: int = 8_000_000
+    tile_voxels: int = 16_000_000
     margin: int = 16
     nms_iou: float = 0.1
     min_score: float = 0.01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -15,6 +16,7 @@ from preprocessing.geometry import IntTriple
 
 # A box may be predicted from a cell this many voxels away from its centre.
 REACH = 8
+MOST_PARTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def tiles(lung_mask: npt.NDArray[np.bool_], most_voxels: int, margin: int) -> It
 
     Args:
         lung_mask: (Z, Y, X).
-        most_voxels: seen at once, context included (an axis is never cut finer than 16 voxels and its context).
+        most_voxels: seen at once, context included (no axis is cut into more than 12 parts).
         margin: voxels of context, a multiple of 16.
 
     Raises:
@@ -66,14 +68,13 @@ def tiles(lung_mask: npt.NDArray[np.bool_], most_voxels: int, margin: int) -> It
 
 
 def _core_size(shape: npt.NDArray[np.int_], most_voxels: int, margin: int) -> npt.NDArray[np.int_]:
-    """Even parts: the longest edge is cut once more until what a tile sees is small enough."""
-    parts = np.ones(3, int)
-    while True:
-        size = _rounded_up(-(-shape // parts))
-        seen = np.minimum(size + 2 * margin, _rounded_up(shape))
-        if seen.prod() <= most_voxels or (size <= PAD_MULTIPLE).all():
-            return size
-        parts[int(np.argmax(np.where(size > PAD_MULTIPLE, size, 0)))] += 1
+    """Even parts, of all that are small enough those with the least context; failing that the smallest."""
+    choices = []
+    for parts in product(range(1, MOST_PARTS + 1), repeat=3):
+        size = _rounded_up(-(-shape // np.array(parts)))
+        seen = int(np.minimum(size + 2 * margin, _rounded_up(shape)).prod())
+        choices.append((max(seen - most_voxels, 0), seen * math.prod(parts), math.prod(parts), size.tolist()))
+    return np.array(min(choices)[-1])
 
 
 def _rounded_up(n: npt.NDArray[np.int_]) -> npt.NDArray[np.int_]:

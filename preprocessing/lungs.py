@@ -73,9 +73,17 @@ def _lungs_on_coarse_grid(hu: npt.NDArray[np.int16], grid: Geometry) -> tuple[Ma
     body = _body(hu)
     if not body.any():
         return np.ones(hu.shape, bool), ("lung_mask: no body found; the whole scan is searched",)
+    # Only the body's box: the scanner's bore is a third of the volume.
+    window = ndimage.find_objects(body.view(np.uint8))[0]
+    mask = np.zeros(hu.shape, bool)
+    mask[window], warnings = _lungs_in_body(hu[window], body[window], grid)
+    return mask, warnings
+
+
+def _lungs_in_body(hu: npt.NDArray[np.int16], body: Mask, grid: Geometry) -> tuple[Mask, tuple[str, ...]]:
     lungs = _lung_components(hu, body, grid)
     if not lungs:
-        return _box(body), ("lung_mask: no lungs found; the box of the body is searched",)
+        return np.ones(hu.shape, bool), ("lung_mask: no lungs found; the box of the body is searched",)
     lungs, warnings = _complete_pair(lungs, body, grid)
     middle_x = float(np.nonzero(body)[2].mean())
     whole = np.zeros(hu.shape, bool)
@@ -225,9 +233,3 @@ def _lateral_half(section: Mask, middle_x: float) -> Mask:
 def _grown(mask: Mask, margin_mm: float, grid: Geometry) -> Mask:
     distance = edt.edt(~mask, anisotropy=grid.spacing_mm[::-1], parallel=0)
     return cast(Mask, distance <= margin_mm)
-
-
-def _box(mask: Mask) -> Mask:
-    out = np.zeros_like(mask)
-    out[ndimage.find_objects(mask.astype(np.uint8))[0]] = True
-    return out

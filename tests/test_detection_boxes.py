@@ -8,8 +8,7 @@ from scipy import ndimage
 from detection.boxes import AnchorGrid, cubes, suppress
 from detection.criterion import DetectionCriterion, flatten_heads
 from detection.detector import NoduleDetector
-from detection.engine import build_network
-from detection.network import fused
+from detection.network import build_network, fused
 from detection.settings import InferenceSettings, ModelSettings
 from detection.tiling import tiles
 from preprocessing.geometry import Geometry

@@ -9,7 +9,7 @@ from classification.network import NoduleNetwork
 from classification.noisy_or import NoisyOrBag
 from classification.settings import InferenceSettings as BagInference
 from classification.settings import ModelSettings as NoduleModel
-from detection.engine import build_network
+from detection.network import build_network
 from detection.settings import ModelSettings
 from detection.weights import save_weights
 
