@@ -18,6 +18,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from phantom.make import make_cohort
 from preprocessing.intake import find_scans
 from preprocessing.read import read_volume
 from preprocessing.scan import Reason, Scan, ScanError
@@ -226,10 +227,21 @@ def real_series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """14 slices through the lungs of a real scan, under the odd name and ID."""
     if not REAL.is_dir():
         pytest.skip("shared/data/lidc_scans is not there")
-    found = find_scans(REAL)[0]
-    folder = tmp_path_factory.mktemp("real") / "series"
+    return lung_slices(find_scans(REAL)[0], tmp_path_factory.mktemp("real") / "series")
+
+
+@pytest.fixture(scope="module")
+def phantom_series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of a simulated patient."""
+    folder = tmp_path_factory.mktemp("phantom")
+    (found,) = find_scans(make_cohort(folder / "cohort", patients=1, seed=0) / "dicom")
+    return lung_slices(found, folder / "series")
+
+
+def lung_slices(scan: Scan, folder: Path) -> Path:
     folder.mkdir()
-    for k, path in enumerate(found.paths[70:84]):
+    middle = len(scan.paths) // 2
+    for k, path in enumerate(scan.paths[middle : middle + 14]):
         dataset = dcmread(path)
         dataset.PatientName, dataset.PatientID = PATIENT_NAME, PATIENT_ID
         dataset.save_as(folder / f"{k:04d}.dcm")
@@ -291,8 +303,12 @@ def test_synthetic(kind: Kind, synthetic_series: Path, tmp_path: Path, heard: d.
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("series", ["real_series", "phantom_series"])
 @pytest.mark.parametrize("kind", [k for k in KINDS if not k.synthetic_only], ids=lambda kind: kind.name)
-def test_real(kind: Kind, real_series: Path, tmp_path: Path, heard: d.Callable[[], str]) -> None:
-    folder = Path(shutil.copytree(real_series, tmp_path / "series"))
+def test_real_and_phantom(
+    kind: Kind, series: str, request: pytest.FixtureRequest, tmp_path: Path, heard: d.Callable[[], str]
+) -> None:
+    sound: Path = request.getfixturevalue(series)
+    folder = Path(shutil.copytree(sound, tmp_path / "series"))
     # An interpolated slice is not the lost one: of 14 slices two may differ.
-    check(kind, folder, read_volume(find_scans(real_series)[0]), 0.85, heard)
+    check(kind, folder, read_volume(find_scans(sound)[0]), 0.85, heard)
