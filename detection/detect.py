@@ -29,7 +29,7 @@ class DetectSettings:
     Attributes:
         input: DICOM folder, zip, image file or folder of these; None: a cohort of phantoms, made on first use.
         out: folder for the results; made if missing.
-        detector: name or path of the weights; None: the shipped ones.
+        detector: name or path of the weights of stage 1; None: the shipped ones.
         inference: how a scan becomes candidates.
         key_images: of how many candidates a scan.
         cache: keep prepared scans and candidates between runs.

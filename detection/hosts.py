@@ -14,27 +14,20 @@ from detection.settings import DataSettings
 from phantom.chest import simulate
 from phantom.hybrid import Chip, load_chips
 from preprocessing.annotations import Nodule, read_annotations
+from preprocessing.cohort import every_scan
 from preprocessing.geometry import Geometry
-from preprocessing.intake import find_scans
-from preprocessing.prepare import PreparedScan, default_cache, prepare, prepare_scan
+from preprocessing.prepare import PreparedScan, default_cache, prepare
 
 
 def load_hosts(data: DataSettings, seed: int) -> list[Host]:
     """Real hosts first, then phantoms, in a fixed order.
 
     Raises:
-        FileNotFoundError: when a folder does not exist.
-        ValueError: when a host scan is refused: training must not silently run on fewer chests than asked.
+        FileNotFoundError, ValueError: see `every_scan`.
     """
     truth = read_annotations(Path(data.annotations)) if data.annotations else []
     hosts = []
-    scans = [scan for folder in data.hosts for scan in find_scans(Path(folder))]
-    for scan in tqdm(scans, desc="host scans", disable=not scans):
-        if scan.patient_id in data.held_out_patients:
-            continue
-        if scan.refused is not None:
-            raise ValueError(f"a host scan was refused ({scan.refused}): {scan.detail}")
-        prepared = prepare_scan(scan, cache=default_cache())
+    for scan, prepared in every_scan(data.hosts, data.held_out_patients, default_cache()):
         own = [nodule for nodule in truth if nodule.series_uid == scan.series_uid]
         ignored = [(p.center_mm, p.radius_mm) for p in data.ignored if p.seriesuid == scan.series_uid]
         hosts.append(_host(prepared, own, ignored))

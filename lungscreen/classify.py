@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from classification.classifier import load_classifier
 from detection.candidate import Candidate, read_candidates, write_candidates
-from detection.detect import source_of
+from detection.detect import DetectSettings, source_of
 from detection.detector import load_detector
 from detection.key_images import write_key_images
-from detection.settings import InferenceSettings
 from lungscreen.pipeline import Pipeline
 from lungscreen.report import PageLink, write_index, write_patient_page
 from lungscreen.tables import Result, write_nodules, write_patients
@@ -26,30 +25,17 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ClassifySettings:
-    """What `lungscreen.classify` takes.
+class ClassifySettings(DetectSettings):
+    """What `lungscreen.classify` takes: what `detection.detect` does, and
 
     Attributes:
-        input: DICOM folder, zip, image file or folder of these; None: a cohort of phantoms, made on first use.
-        out: folder for the results; made if missing.
         candidates: csv that takes the place of stage 1 (a LUNA16 submission), or None.
-        detector: name or path of the weights of stage 1; None: the shipped ones.
-        classifier: the same of stage 2.
-        inference: how a scan becomes candidates.
-        key_images: of how many candidates a scan.
-        cache: keep prepared scans and candidates between runs.
-        phantoms: size of the phantom cohort.
+        classifier: name or path of the weights of stage 2; None: the shipped ones.
     """
 
-    input: str | None = None
     out: str = "outputs/classify"
     candidates: str | None = None
-    detector: str | None = None
     classifier: str | None = None
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
-    key_images: int = 5
-    cache: bool = True
-    phantoms: int = 8
 
 
 def classify(settings: ClassifySettings) -> int:

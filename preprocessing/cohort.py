@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
+from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
 from preprocessing.scan import Reason, Scan, ScanError
 
@@ -40,6 +41,29 @@ def for_each_scan(
     for scan in tqdm(scans, desc="scans", unit="scan", delay=1):
         done.append(scan if scan.refused else _one(scan, work, cache, settings))
     return done
+
+
+def every_scan(
+    folders: Sequence[str], held_out_patients: Sequence[str], cache: Path | None
+) -> Iterator[tuple[Scan, PreparedScan]]:
+    """The prepared scans of several folders, for training, which must not silently run on fewer than asked.
+
+    Args:
+        folders: as `find_scans` takes them.
+        held_out_patients: ids that are passed over.
+        cache: of prepared scans, or None.
+
+    Raises:
+        FileNotFoundError: a folder does not exist.
+        ValueError: a scan is refused.
+    """
+    scans = [scan for folder in folders for scan in find_scans(Path(folder))]
+    for scan in tqdm(scans, desc="chests", unit="scan", disable=not scans):
+        if scan.patient_id in held_out_patients:
+            continue
+        if scan.refused is not None:
+            raise ValueError(f"a scan to train on was refused ({scan.refused}): {scan.detail}")
+        yield scan, prepare_scan(scan, cache=cache)
 
 
 def write_scans(path: Path, scans: Sequence[Scan]) -> None:

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from preprocessing.cohort import for_each_scan, summary, write_scans
+from preprocessing.cohort import every_scan, for_each_scan, summary, write_scans
 from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan
 from preprocessing.scan import Reason, Scan, ScanError
 from tests.chests import simple_chest
+from tests.series import PATIENT_ID, SERIES_UID, edit_series, write_series
 
 
 def write(path: Path) -> None:
@@ -61,3 +62,13 @@ def test_warnings_of_the_preparation_reach_the_row(tmp_path: Path) -> None:
     (done,) = for_each_scan(find_scans(tmp_path), lambda scan, prepared: None, None)
     assert done.refused is None
     assert any(w.startswith("lung_mask: no lungs found") for w in done.warnings)
+
+
+def test_training_goes_past_held_out_patients_and_stops_at_a_refused_scan(tmp_path: Path) -> None:
+    write_series(tmp_path / "a")
+    ((scan, prepared),) = every_scan([str(tmp_path / "a")], (), None)
+    assert (scan.patient_id, prepared.volume.series_uid) == (PATIENT_ID, SERIES_UID)
+    assert list(every_scan([str(tmp_path / "a")], (PATIENT_ID,), None)) == []
+    edit_series(tmp_path / "a", lambda k, s: setattr(s, "Modality", "MR"))
+    with pytest.raises(ValueError, match="refused"):
+        list(every_scan([str(tmp_path / "a")], (), None))
