@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from classification.guards import GuardError
 from classification.intervals import Comparison
 from classification.metric_table import table
 from classification.metrics import MetricSettings, PatientMetrics, compare, patient_metrics
 from classification.predictions import MATCHING, MatchedRows, read_matched
 from preprocessing.entry import run
+from preprocessing.guards import GuardError
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +59,10 @@ def evaluate(settings: EvaluateSettings) -> None:
     paths = {"predictions": settings.predictions, "labels": settings.labels, "against": settings.against}
     files = {role: Path(path).expanduser() for role, path in paths.items() if path is not None}
     rows = read_matched(files["predictions"], files["labels"], files.get("against"), settings.group)
-    for finding in rows.findings:
+    for caution in rows.cautions:
         if settings.strict:
-            raise GuardError(finding.guard, finding.detail)
-        log.warning("%s", finding)
+            raise GuardError(caution.guard, caution.message)
+        log.warning("%s", caution)
     choices = MetricSettings(**{f.name: getattr(settings, f.name) for f in fields(MetricSettings)})
     metrics = patient_metrics(rows.label, rows.probability, choices, rows.groups)
     named, differences = {files["predictions"].stem: metrics}, {}
@@ -98,7 +98,7 @@ def report(
             for role, path in files.items()
         },
         "matching": MATCHING,
-        "warnings": [{"name": f.guard.value, "detail": f.detail} for f in rows.findings],
+        "warnings": [{"guard": str(c.guard), "message": c.message} for c in rows.cautions],
         **_written_metrics(measured[0]),
     }
     if differences:

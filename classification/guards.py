@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from classification.delong import auc_delong
 from classification.intervals import Array
+from preprocessing.guards import Caution, GuardError
 
 
 class Guard(StrEnum):
@@ -35,29 +35,6 @@ class Guard(StrEnum):
     LOOKS_INVERTED = "looks_inverted"
     LOOKS_LIKE_DECISIONS = "looks_like_decisions"
     PERFECT_SEPARATION = "perfect_separation"
-
-
-class GuardError(ValueError):
-    """A mistake that stops, with the name of its `guard`; the message begins with it."""
-
-    def __init__(self, guard: Guard, detail: str) -> None:
-        super().__init__(guard, detail)
-        self.guard = guard
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.guard}: {self.detail}"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A doubt that warns."""
-
-    guard: Guard
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.guard}: {self.detail}"
 
 
 def checked_labels(values: Array, name: str = "labels") -> Array:
@@ -100,23 +77,23 @@ def checked_probabilities(values: Array, name: str = "predictions") -> Array:
     raise GuardError(Guard.OUTSIDE_0_1, f"{name}: expected probabilities in [0, 1], {got}{hint}")
 
 
-def doubts(label: Array, probability: Array, name: str = "predictions") -> list[Finding]:
+def doubts(label: Array, probability: Array, name: str = "predictions") -> list[Caution]:
     """What the rows (n,) let suspect although every one of them is valid."""
     if (probability == probability[0]).all():
-        return [Finding(Guard.ALL_EQUAL, f"{name}: every probability is {probability[0]:g}; nothing is ranked")]
+        return [Caution(Guard.ALL_EQUAL, f"{name}: every probability is {probability[0]:g}; nothing is ranked")]
     found = []
     area = auc_delong(label, probability)
     if area.value in (0, 1):
         detail = f"{name}: the classes do not overlap (AUC {area.value:g}): intervals are too narrow; a leak?"
-        found.append(Finding(Guard.PERFECT_SEPARATION, detail))
+        found.append(Caution(Guard.PERFECT_SEPARATION, detail))
     if area.high < 0.5:
         detail = (
             f"{name}: AUC {area.value:.4f} is below chance; 1 - p would give {1 - area.value:.4f}: the other class?"
         )
-        found.append(Finding(Guard.LOOKS_INVERTED, detail))
+        found.append(Caution(Guard.LOOKS_INVERTED, detail))
     if np.isin(probability, (0, 1)).all():
         detail = f"{name}: only 0 and 1; decisions have no log-loss or calibration worth reading"
-        found.append(Finding(Guard.LOOKS_LIKE_DECISIONS, detail))
+        found.append(Caution(Guard.LOOKS_LIKE_DECISIONS, detail))
     return found
 
 

@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 
 from classification.guards import (
-    Finding,
     Guard,
-    GuardError,
     check_unmatched,
     checked_labels,
     checked_probabilities,
     doubts,
 )
 from classification.intervals import Array
+from preprocessing.guards import Caution, GuardError
 
 MATCHING = "rows are matched by id, as exact text; their order in the files plays no part"
 
@@ -32,7 +31,7 @@ class MatchedRows:
         probability: (n,) in [0, 1].
         against: (n,) of the other prediction, or None.
         groups: (n,) text, the same for rows that belong together, or None.
-        findings: what was odd but did not stop.
+        cautions: what was odd but did not stop.
     """
 
     ids: Array
@@ -40,7 +39,7 @@ class MatchedRows:
     probability: Array
     against: Array | None
     groups: Array | None
-    findings: tuple[Finding, ...]
+    cautions: tuple[Caution, ...]
 
 
 def read_matched(
@@ -54,21 +53,21 @@ def read_matched(
     """
     truth = read_table(labels)
     said = [read_table(path) for path in (predictions, against) if path is not None]
-    findings = [f for table in said for f in _compare_ids(table, truth)]
+    cautions = [f for table in said for f in _compare_ids(table, truth)]
     common = sorted(set(truth.index).intersection(*(table.index for table in said)))
     label = checked_labels(_numbers(truth.loc[common, "cancer"]), str(truth.index.name))
     probabilities = []
     for table in said:
         name = str(table.index.name)
         probabilities.append(checked_probabilities(_numbers(table.loc[common, "cancer"]), name))
-        findings += doubts(label, probabilities[-1], name)
+        cautions += doubts(label, probabilities[-1], name)
     return MatchedRows(
         np.array(common),
         label,
         probabilities[0],
         probabilities[1] if against is not None else None,
         _groups(group, truth, said[0], common) if group else None,
-        tuple(findings),
+        tuple(cautions),
     )
 
 
@@ -98,7 +97,7 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.set_index("id").rename_axis(path.name)
 
 
-def _compare_ids(said: pd.DataFrame, truth: pd.DataFrame) -> list[Finding]:
+def _compare_ids(said: pd.DataFrame, truth: pd.DataFrame) -> list[Caution]:
     names = (str(said.index.name), str(truth.index.name))
     unlabelled, unsaid = set(said.index) - set(truth.index), set(truth.index) - set(said.index)
     check_unmatched(unlabelled, unsaid, names)
@@ -111,10 +110,10 @@ def _compare_ids(said: pd.DataFrame, truth: pd.DataFrame) -> list[Finding]:
         detail = (
             f"{len(unsaid)} of {len(truth)} labelled ids ({ill} with cancer) are not in {names[0]} and do not count"
         )
-        found.append(Finding(Guard.WITHOUT_PREDICTION, detail))
+        found.append(Caution(Guard.WITHOUT_PREDICTION, detail))
     if unlabelled:
         detail = f"{len(unlabelled)} of {len(said)} ids of {names[0]} have no label and do not count"
-        found.append(Finding(Guard.WITHOUT_LABEL, detail))
+        found.append(Caution(Guard.WITHOUT_LABEL, detail))
     return found
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from detection.froc import ALL, compare, score
-from detection.froc_guards import Caution, check_cap, check_coordinates, check_scans, judge
+from detection.froc_guards import check_cap, check_coordinates, check_scans, judge
 from detection.froc_matching import MAX_PER_SCAN, BoolArray, match
 from detection.froc_plot import write_plot
 from detection.froc_report import Report, Scored, lines, write_csv, write_json
 from detection.froc_strata import SIZE_EDGES_MM, flat, strata
 from detection.froc_tables import Truth, label, read_submission, read_truth
 from preprocessing.entry import run
+from preprocessing.guards import Caution
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def evaluate(settings: EvaluateSettings) -> Report:
     """Score the submission, or say what is wrong with it.
 
     Raises:
-        ProtocolError: a guard stopped the evaluation.
+        GuardError: a guard stopped the evaluation.
         ValueError: an option is missing or wrong.
     """
     files = _files(settings)

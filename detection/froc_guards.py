@@ -8,40 +8,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import pandas as pd
 
 from detection.froc_matching import FloatArray, IntArray, Matched, Points, inside
+from preprocessing.guards import Caution, GuardError
 
 
 class Guard(StrEnum):
     """The names; scripts may rely on them."""
 
-    MISSING_COLUMNS = "missing-columns"
-    NOT_A_NUMBER = "not-a-number"
-    NOT_FINITE = "not-finite"
-    ID_AS_NUMBER = "series-id-as-number"
-    ID_PADDED = "series-id-padded"
-    ID_CUT = "series-id-cut"
-    UNKNOWN_SERIES = "unknown-series"
-    NO_KNOWN_SERIES = "no-known-series"
-    DUPLICATE_SERIES = "duplicate-series"
-    DUPLICATE_NODULES = "duplicate-nodules"
-    DUPLICATE_CANDIDATES = "duplicate-candidates"
-    NO_NODULES = "no-nodules"
-    NODULE_WITHOUT_DIAMETER = "nodule-without-diameter"
-    NO_EXCLUDED_LIST = "no-excluded-list"
-    ONLY_POSITIVE_LISTED = "only-positive-scans-listed"
-    ONLY_POSITIVE_DETECTED = "only-positive-scans-detected"
-    SCANS_WITHOUT_CANDIDATES = "scans-without-candidates"
-    COORDINATES_VOXEL = "coordinates-voxel"
-    COORDINATES_RAS = "coordinates-ras"
-    COORDINATES_ZYX = "coordinates-zyx"
-    NO_NODULE_HIT = "no-nodule-hit"
-    CAP_DROPS_TIES = "cap-drops-ties"
+    MISSING_COLUMNS = "missing_columns"
+    NOT_A_NUMBER = "not_a_number"
+    NOT_FINITE = "not_finite"
+    ID_AS_NUMBER = "series_id_as_number"
+    ID_PADDED = "series_id_padded"
+    ID_CUT = "series_id_cut"
+    UNKNOWN_SERIES = "unknown_series"
+    NO_KNOWN_SERIES = "no_known_series"
+    DUPLICATE_SERIES = "duplicate_series"
+    DUPLICATE_NODULES = "duplicate_nodules"
+    DUPLICATE_CANDIDATES = "duplicate_candidates"
+    NO_NODULES = "no_nodules"
+    NODULE_WITHOUT_DIAMETER = "nodule_without_diameter"
+    NO_EXCLUDED_LIST = "no_excluded_list"
+    ONLY_POSITIVE_LISTED = "only_positive_scans_listed"
+    ONLY_POSITIVE_DETECTED = "only_positive_scans_detected"
+    SCANS_WITHOUT_CANDIDATES = "scans_without_candidates"
+    COORDINATES_VOXEL = "coordinates_voxel"
+    COORDINATES_RAS = "coordinates_ras"
+    COORDINATES_ZYX = "coordinates_zyx"
+    NO_NODULE_HIT = "no_nodule_hit"
+    CAP_DROPS_TIES = "cap_drops_ties"
 
 
 STOPS = frozenset(
@@ -81,26 +81,6 @@ UNLIKELY = 1e-3
 MANY_EMPTY, MANY_CANDIDATES = 0.1, 5
 
 
-@dataclass(frozen=True, slots=True)
-class Caution:
-    """One guard that spoke up, and what it saw."""
-
-    guard: Guard
-    message: str
-
-    def __str__(self) -> str:
-        return f"[{self.guard}] {self.message}"
-
-
-class ProtocolError(ValueError):
-    """A mistake that would give a wrong figure; `guard` names it."""
-
-    def __init__(self, caution: Caution, more: Sequence[Guard] = ()) -> None:
-        also = f" (also: {', '.join(more)})" if more else ""
-        super().__init__(f"{caution}{also}")
-        self.guard = caution.guard
-
-
 def judge(cautions: Iterable[Caution], strict: bool = False, allow: Sequence[str] = ()) -> list[Caution]:
     """The cautions to go on with, as warnings.
 
@@ -110,7 +90,7 @@ def judge(cautions: Iterable[Caution], strict: bool = False, allow: Sequence[str
         allow: names of guards that may not stop.
 
     Raises:
-        ProtocolError: a guard that is not allowed stops.
+        GuardError: a guard that is not allowed stops.
         ValueError: `allow` holds something else than names of guards that can be allowed.
     """
     allowed = set(allow)
@@ -120,7 +100,8 @@ def judge(cautions: Iterable[Caution], strict: bool = False, allow: Sequence[str
     kept = list(cautions)
     stopping = [c for c in kept if (strict or c.guard in STOPS) and c.guard not in allowed]
     if stopping:
-        raise ProtocolError(stopping[0], sorted({c.guard for c in stopping} - {stopping[0].guard}))
+        first = stopping[0]
+        raise GuardError(first.guard, first.message, sorted({c.guard for c in stopping} - {first.guard}))
     return kept
 
 

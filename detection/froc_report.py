@@ -13,8 +13,8 @@ import pandas as pd
 
 from detection.froc import ALL, RATES, Comparison, FrocResult
 from detection.froc_band import GRID
-from detection.froc_guards import Caution
 from detection.froc_matching import FloatArray, Matched
+from preprocessing.guards import Caution
 
 RATE_NAMES = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
 DIGITS = 6
@@ -62,7 +62,7 @@ def write_json(path: Path, report: Report) -> None:
         "protocol": dict(report.protocol),
         **_scored(report.scored),
         "against": None if report.against is None else _against(report.against, report.comparison),
-        "warnings": [{"code": str(c.guard), "message": c.message} for c in report.cautions],
+        "warnings": [{"guard": str(c.guard), "message": c.message} for c in report.cautions],
     }
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -5,7 +5,6 @@ Numbers are parsed by Python's `float`, exactly, since a hit may hang on the las
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,7 @@ import numpy as np
 import pandas as pd
 
 from detection.froc_guards import (
-    Caution,
     Guard,
-    ProtocolError,
     check_duplicates,
     check_excluded,
     check_ids,
@@ -24,6 +21,8 @@ from detection.froc_guards import (
     check_truth,
 )
 from detection.froc_matching import FloatArray, Points, inside, points
+from preprocessing.guards import Caution, GuardError
+from preprocessing.luna16 import series_column
 
 CENTER = ("coordX", "coordY", "coordZ")
 TEXTURE = "texture"
@@ -58,9 +57,9 @@ def read_truth(annotations: Path, excluded: Path | None, seriesuids: Path, ratin
         ratings: `seriesuid,coordX,coordY,coordZ,texture`: the nearest row inside a nodule gives its texture.
 
     Raises:
-        ProtocolError: a file cannot be read as what it should be.
+        GuardError: a file cannot be read as what it should be.
     """
-    series_uids = read_series(seriesuids)
+    series_uids = series_column(seriesuids)
     cautions = check_series(series_uids)
     given = _read(annotations, "diameter_mm")
     cautions += check_ids(label(annotations), given.series, series_uids, subset_is_usual=False)
@@ -85,20 +84,13 @@ def read_submission(path: Path, series_uids: Sequence[str]) -> tuple[Points, lis
     """The candidates of a LUNA16 submission that lie in the listed scans, and what the guards say of the file.
 
     Raises:
-        ProtocolError: columns are missing, or a coordinate or score is no finite number.
+        GuardError: columns are missing, or a coordinate or score is no finite number.
     """
     given = _read(path, "probability")
     numbers = np.column_stack([given.center_mm, given.value])
     cautions = check_ids(label(path), given.series, series_uids, subset_is_usual=False)
     cautions += check_duplicates(Guard.DUPLICATE_CANDIDATES, label(path), given.series, numbers)
     return points(series_uids, given.series, given.center_mm, given.value)[0], cautions
-
-
-def read_series(path: Path) -> list[str]:
-    """The first column of a csv without empty lines and without the heading `seriesuid`."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        uids = [row[0] for row in csv.reader(file) if row and row[0].strip()]
-    return uids[1:] if uids and uids[0].strip().lower() == "seriesuid" else uids
 
 
 def label(path: Path) -> str:
@@ -167,5 +159,5 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _wrong(guard: Guard, path: Path, text: str) -> ProtocolError:
-    return ProtocolError(Caution(guard, f"{label(path)}: {text}"))
+def _wrong(guard: Guard, path: Path, text: str) -> GuardError:
+    return GuardError(guard, f"{label(path)}: {text}")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from classification.evaluate import EvaluateSettings, evaluate, main
-from classification.guards import Guard, GuardError
+from classification.guards import Guard
 from classification.predictions import read_matched
 from preprocessing.entry import compose_settings
+from preprocessing.guards import GuardError
 
 DSB = Path("../shared/data/dsb2017")
 LABELS = "id,cancer\n001,1\n002,1\n003,0\n004,0\n"
@@ -93,7 +94,7 @@ def test_mistakes_that_stop(tmp_path, guard, predictions, labels):
 def test_mistakes_that_warn(tmp_path, guard, predictions, labels):
     files = written(tmp_path, predictions, labels)
     found = measured(files, bootstrap=20, plots=False)["warnings"]
-    assert guard.value in [w["name"] for w in found]
+    assert guard.value in [w["guard"] for w in found]
     with pytest.raises(GuardError):
         evaluate(EvaluateSettings(**files, strict=True))
 
@@ -104,7 +105,7 @@ def test_every_guard_has_a_mistake_made_on_purpose():
 
 def test_warnings_count_what_does_not_count(tmp_path):
     files = written(tmp_path, CHANCES.replace("002,0.3\n", "").replace("003", "005"), LABELS)
-    found = {w["name"]: w["detail"] for w in measured(files, bootstrap=20, plots=False)["warnings"]}
+    found = {w["guard"]: w["message"] for w in measured(files, bootstrap=20, plots=False)["warnings"]}
     assert found["without_prediction"].startswith("2 of 4 labelled ids (1 with cancer) are not in predictions.csv")
     assert found["without_label"].startswith("1 of 3 ids of predictions.csv")
 
@@ -121,7 +122,7 @@ def test_ids_keep_their_zeros_and_may_be_any_text(tmp_path):
     rows = read_matched(Path(files["predictions"]), Path(files["labels"]))
     assert sorted(ids) == list(rows.ids)
     assert rows.label[list(rows.ids).index("007")]
-    assert rows.findings[0].guard == Guard.PERFECT_SEPARATION
+    assert rows.cautions[0].guard == Guard.PERFECT_SEPARATION
 
 
 def test_more_columns_a_byte_order_mark_and_blanks_do_no_harm(tmp_path):
@@ -180,7 +181,7 @@ def test_against_counts_only_what_all_three_files_have(files, tmp_path):
     other.write_text(CHANCES.replace("002,0.3\n", ""))
     found = measured(files, against=str(other), bootstrap=20, plots=False)
     assert found["n"] == 3
-    assert "not in other.csv" in found["warnings"][0]["detail"]
+    assert "not in other.csv" in found["warnings"][0]["message"]
 
 
 def test_groups_come_from_a_column(tmp_path):

@@ -12,11 +12,11 @@ from sklearn.metrics import roc_auc_score
 
 from classification.delong import auc_delong
 from classification.figures import auc_figure
-from classification.guards import GuardError
 from classification.intervals import bootstrap_comparison, clopper_pearson, percentiles, resample
 from classification.metrics import MetricSettings, auc_bootstrap, compare, metric_points, patient_metrics, tally_points
 from classification.reliability import bin_edges, calibration_error, error_by_chance
 from classification.tally import Tally, net_benefit, net_benefit_of_all
+from preprocessing.guards import GuardError
 
 #                     a    b    c    d    e    f
 CANCER = np.array([1, 1, 1, 0, 0, 0], bool)

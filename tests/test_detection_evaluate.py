@@ -73,11 +73,11 @@ def run(settings: EvaluateSettings, *more: str) -> subprocess.CompletedProcess[s
 
 def test_what_a_user_gets(settings: EvaluateSettings, tmp_path: Path) -> None:
     settings = replace(settings, out=str(tmp_path / f"out {ODD}"))
-    done = run(settings, "allow=[only-positive-scans-listed]")
+    done = run(settings, "allow=[only_positive_scans_listed]")
     assert (done.returncode, done.stderr) == (0, "")
     assert "TP 3, FP 2, FN 1; not counted: 1 excluded, 1 doubles" in done.stdout
     assert "all                          4  .5000  .5000  .7500  .7500  .7500  .7500  .7500   .6786" in done.stdout
-    assert "warning: [only-positive-scans-listed] each of the 4 listed scans holds a nodule" in done.stdout
+    assert "warning: only_positive_scans_listed: each of the 4 listed scans holds a nodule" in done.stdout
 
     out = Path(settings.out)
     content = json.loads((out / "froc.json").read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ def test_what_a_user_gets(settings: EvaluateSettings, tmp_path: Path) -> None:
     assert content["curves"]["all"]["mean"] == content["cpm"] == pytest.approx(sum(SENSITIVITY) / 7, abs=1e-6)
     assert content["curves"]["size >= 15 mm"]["sensitivity"] == [0, 0, 1, 1, 1, 1, 1]
     assert content["counts"]["false_negatives"] == 1
-    assert [w["code"] for w in content["warnings"]] == ["only-positive-scans-listed"]
+    assert [w["guard"] for w in content["warnings"]] == ["only_positive_scans_listed"]
     assert content["protocol"]["files"]["candidates"]["name"] == "candidates.csv"
     assert str(tmp_path) not in (out / "froc.json").read_text(encoding="utf-8")
 
@@ -110,7 +110,7 @@ def test_the_same_input_gives_the_same_bytes(settings: EvaluateSettings, tmp_pat
 def test_a_mistake_is_one_line_with_its_name(settings: EvaluateSettings, tmp_path: Path) -> None:
     done = run(settings, "strict=true")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: [only-positive-scans-listed] ")
+    assert done.stderr.startswith("error: only_positive_scans_listed: ")
     assert done.stderr.count("\n") == 1
     assert not Path(settings.out).exists()
 

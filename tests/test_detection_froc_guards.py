@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from detection.evaluate import EvaluateSettings, evaluate
-from detection.froc_guards import Guard, ProtocolError, judge
-from detection.froc_tables import read_series
+from detection.froc_guards import Guard, judge
+from preprocessing.guards import GuardError
+from preprocessing.luna16 import series_column
 
 LUNA16 = Path(__file__).parents[2] / "shared/data/luna16"
 N_SCANS = 40
@@ -175,10 +176,10 @@ def test_without_a_mistake_no_guard_speaks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mistake", STOPPING)
 def test_a_mistake_stops(tmp_path: Path, mistake: str) -> None:
     guard, make = STOPPING[mistake]
-    with pytest.raises(ProtocolError) as stopped:
+    with pytest.raises(GuardError) as stopped:
         evaluate(written(tmp_path, make(good())))
     assert stopped.value.guard is guard
-    assert str(stopped.value).startswith(f"[{guard}] ")
+    assert str(stopped.value).startswith(f"{guard}: ")
     assert "\n" not in str(stopped.value)
 
 
@@ -188,7 +189,7 @@ def test_a_mistake_warns_and_stops_when_strict(tmp_path: Path, mistake: str) -> 
     settings = written(tmp_path, make(good()))
     report = evaluate(settings)
     assert [caution.guard for caution in report.cautions] == [guard]
-    with pytest.raises(ProtocolError) as stopped:
+    with pytest.raises(GuardError) as stopped:
         evaluate(replace(settings, strict=True))
     assert stopped.value.guard is guard
     assert evaluate(replace(settings, strict=True, allow=(str(guard),))).cautions == report.cautions
@@ -200,12 +201,12 @@ def test_every_guard_is_tried() -> None:
 
 def test_an_allowed_guard_warns(tmp_path: Path) -> None:
     _, make = STOPPING["RAS"]
-    report = evaluate(replace(written(tmp_path, make(good())), allow=("coordinates-ras",)))
+    report = evaluate(replace(written(tmp_path, make(good())), allow=("coordinates_ras",)))
     assert [c.guard for c in report.cautions] == [Guard.COORDINATES_RAS]
     assert report.scored.all.cpm == 0
 
 
-@pytest.mark.parametrize("name", ["coordinates_ras", "missing-columns"])
+@pytest.mark.parametrize("name", ["coordinates-ras", "missing_columns"])
 def test_only_guards_that_can_be_allowed_are(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         judge([], allow=[name])
@@ -221,7 +222,7 @@ def test_messages_say_where(tmp_path: Path) -> None:
         ),
         ("RAS", "0 of 20 nodules are hit as given, 20 with x and y negated"),
     ):
-        with pytest.raises(ProtocolError) as stopped:
+        with pytest.raises(GuardError) as stopped:
             evaluate(written(tmp_path, STOPPING[mistake][1](good())))
         assert words in str(stopped.value)
 
@@ -259,7 +260,7 @@ def test_one_fold_against_the_full_excluded_list(tmp_path: Path) -> None:
 
 def test_the_list_of_scans_may_have_a_heading(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfseriesuid\r\n1.2\r\n\r\n1.3,more\r\n")
-    assert read_series(tmp_path / "a.csv") == ["1.2", "1.3"]
+    assert series_column(tmp_path / "a.csv") == ["1.2", "1.3"]
 
 
 def luna16(**changes: object) -> EvaluateSettings:
@@ -282,17 +283,17 @@ def test_what_the_protocol_alone_is_worth(tmp_path: Path) -> None:
     assert len(positive) == 601
     lists = tmp_path / "positive.csv"
     lists.write_text("\n".join(positive))
-    report = evaluate(replace(right, seriesuids=str(lists), allow=("unknown-series",)))
+    report = evaluate(replace(right, seriesuids=str(lists), allow=("unknown_series",)))
     assert [c.guard for c in report.cautions] == [Guard.ONLY_POSITIVE_LISTED, Guard.UNKNOWN_SERIES]
     assert f"{report.scored.all.cpm:.4f}" == "0.8331"
 
     table = pd.read_csv(str(right.candidates), dtype=str)
     table[table["seriesuid"].isin(positive)].to_csv(tmp_path / "some.csv", index=False)
     some = replace(right, candidates=str(tmp_path / "some.csv"))
-    with pytest.raises(ProtocolError) as stopped:
+    with pytest.raises(GuardError) as stopped:
         evaluate(some)
     assert stopped.value.guard is Guard.ONLY_POSITIVE_DETECTED
-    report = evaluate(replace(some, allow=("only-positive-scans-detected",)))
+    report = evaluate(replace(some, allow=("only_positive_scans_detected",)))
     assert f"{report.scored.all.cpm:.4f}" == "0.8583"
 
 
@@ -319,6 +320,6 @@ def test_voxel_indices_of_the_published_detections(tmp_path: Path) -> None:
 
 def stopped_by(folder: Path, settings: EvaluateSettings, candidates: pd.DataFrame) -> Guard:
     candidates.to_csv(folder / "changed.csv", index=False)
-    with pytest.raises(ProtocolError) as stopped:
+    with pytest.raises(GuardError) as stopped:
         evaluate(replace(settings, candidates=str(folder / "changed.csv")))
     return stopped.value.guard
