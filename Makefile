@@ -6,7 +6,7 @@ ARGS ?=
 PY := .venv/bin/python
 PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check -q -c constraints.txt \
 	$(if $(TORCH),--extra-index-url https://download.pytorch.org/whl/$(TORCH))
-SOURCES := preprocessing phantom detection classification lungscreen tests benchmarks
+SOURCES := runs preprocessing phantom detection classification lungscreen tests benchmarks
 # Paths travel in the environment, so that blanks, brackets, commas and quotes in them reach the program unchanged.
 export INPUT OUT
 
