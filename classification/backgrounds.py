@@ -22,7 +22,7 @@ def read_tissue(data: DataSettings, diameters_mm: npt.NDArray[np.float32], seed:
     rng = np.random.default_rng([seed, 1])
     found = []
     for scan, prepared in every_scan(data.backgrounds, data.held_out_patients, default_cache()):
-        avoid = [(p.center_mm, p.radius_mm) for p in data.ignored if p.seriesuid == scan.series_uid]
+        avoid = [(p.center_mm, p.diameter_mm / 2) for p in data.ignored if p.seriesuid == scan.series_uid]
         found.append(tissue(prepared, data.tissue_per_scan, diameters_mm, rng, avoid))
     for index in tqdm(range(data.phantoms), desc="phantom backgrounds", disable=not data.phantoms):
         volume, nodules = simulate(np.random.default_rng([seed, 2, index]))

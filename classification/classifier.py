@@ -18,7 +18,7 @@ from classification.network import NoduleNetwork, to_ratings
 from classification.noisy_or import NoisyOrBag, contribution, patient_probability
 from classification.settings import InferenceSettings, ModelSettings
 from detection.candidate import Candidate
-from detection.weights import load_weights
+from runs.weights import load_weights
 from preprocessing.patches import normalise
 from preprocessing.prepare import PreparedScan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from detection.settings import IgnoredPlace
+from preprocessing.annotations import IgnoredPlace
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from classification.network import RATING_SCALES, NoduleNetwork, NoduleOutputs
 from classification.noisy_or import NoisyOrBag
 from classification.samples import Samples, held_out, join, read_nodules
 from classification.settings import DataSettings, TrainSettings
-from detection.weights import save_weights
+from runs.weights import save_weights
 from preprocessing.entry import run
 
 log = logging.getLogger(__name__)

@@ -15,11 +15,12 @@ from detection.criterion import flatten_heads
 from detection.network import STRIDE, CompactRetinaNet, build_network, fused
 from detection.settings import InferenceSettings, ModelSettings
 from detection.tiling import tiles
-from detection.weights import load_weights
 from preprocessing.geometry import IntTriple
 from preprocessing.patches import normalise
 from preprocessing.prepare import PreparedScan
+from runs.weights import load_weights
 
+SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_WEIGHTS = "compact-v1"
 # Boxes kept for non-maximum suppression: its cost grows with their square, a scan's real findings are few.
 BEFORE_SUPPRESSION = 600
@@ -116,7 +117,7 @@ def load_detector(weights: str | Path | None = None, settings: InferenceSettings
         FileNotFoundError, ValueError: see `load_weights`.
     """
     name = weights or DEFAULT_WEIGHTS
-    state, card = load_weights(name)
+    state, card = load_weights(name, SHIPPED)
     values = card["model"]
     model = ModelSettings(tuple(values["widths"]), int(values["head_width"]), tuple(values["anchor_sizes_mm"]))
     network = build_network(model)

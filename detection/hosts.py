@@ -29,7 +29,7 @@ def load_hosts(data: DataSettings, seed: int) -> list[Host]:
     hosts = []
     for scan, prepared in every_scan(data.hosts, data.held_out_patients, default_cache()):
         own = [nodule for nodule in truth if nodule.series_uid == scan.series_uid]
-        ignored = [(p.center_mm, p.radius_mm) for p in data.ignored if p.seriesuid == scan.series_uid]
+        ignored = [(p.center_mm, p.diameter_mm / 2) for p in data.ignored if p.seriesuid == scan.series_uid]
         hosts.append(_host(prepared, own, ignored))
     # The two kinds share the patches as configured, the chests of a kind share evenly.
     share = data.phantom_share if hosts else 1.0

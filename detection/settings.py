@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from detection.sampling import SamplingSettings
+from preprocessing.annotations import IgnoredPlace
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,6 @@ class OptimizerSettings:
     warmup_steps: int = 100
     clip: float = 5.0
     ema_decay: float = 0.995
-
-
-@dataclass(frozen=True)
-class IgnoredPlace:
-    """A sphere of a host scan that teaches nothing: a tumour nobody annotated, say."""
-
-    seriesuid: str
-    center_mm: tuple[float, float, float]
-    radius_mm: float
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 from detection.fit import fit
 from detection.hosts import load_hosts, load_nodules
 from detection.settings import TrainSettings
-from detection.weights import save_weights
 from preprocessing.entry import run
+from runs.weights import save_weights
 
 log = logging.getLogger(__name__)
 

@@ -34,6 +34,21 @@ class Nodule:
     n_readers: int = 0
 
 
+@dataclass(frozen=True)
+class IgnoredPlace:
+    """A ball in a scan that teaches nothing and measures nothing: a tumour nobody annotated, say.
+
+    Attributes:
+        seriesuid: the scan it lies in.
+        center_mm: world LPS mm (x, y, z).
+        diameter_mm: of the ball.
+    """
+
+    seriesuid: str
+    center_mm: tuple[float, float, float]
+    diameter_mm: float
+
+
 def read_annotations(path: Path) -> list[Nodule]:
     """Nodules of a LUNA16 `annotations.csv` (or `annotations_excluded.csv`), in file order.
 

@@ -11,7 +11,7 @@ from classification.settings import InferenceSettings as BagInference
 from classification.settings import ModelSettings as NoduleModel
 from detection.network import build_network
 from detection.settings import ModelSettings
-from detection.weights import save_weights
+from runs.weights import save_weights
 
 
 def tiny_detector(folder: Path) -> Path:

@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-SHIPPED = Path(__file__).parent / "weights"
-
 
 def save_weights(path: Path, state: Mapping[str, torch.Tensor], card: Mapping[str, Any]) -> None:
     """Write `path` (.safetensors, fp16) and its card `path.json` with the checksum of the weights."""
@@ -24,7 +22,7 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], card: Mapping[st
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
-def load_weights(weights: str | Path, shipped: Path = SHIPPED) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_weights(weights: str | Path, shipped: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Weights (fp32) and card of a path, or of a name among the shipped ones.
 
     Raises:

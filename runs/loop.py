@@ -1,0 +1,163 @@
+"""One training loop for both stages: Lightning's, made resumable to the bit.
+
+The data are numbered. Step k takes the examples k * batch ... (k + 1) * batch - 1, each a function of its number
+alone, and torch's own randomness begins each step at a seed of its own. So a run that was cut at any moment goes on
+as if it had not been, and the number of workers changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from runs.curves import CurveLogger
+from runs.run_folder import CHECKPOINTS, CURVES, last_checkpoint
+from runs.seeds import seed_of
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """How long and how a network is trained.
+
+    Attributes:
+        steps: of the optimiser.
+        batch: examples a step.
+        clip: largest norm of the gradient.
+        ema_decay: of the averaged weights that a run leaves.
+        precision: as Lightning names it: 32-true, bf16-mixed, 16-mixed.
+        accelerator: auto, cpu or gpu.
+        workers: processes that make examples; 0 makes them in the training process.
+        threads: of torch; 0 leaves the choice to torch.
+        checkpoint_steps: a run that is cut loses at most so many.
+        log_steps: between the rows of the curve.
+    """
+
+    steps: int = 1000
+    batch: int = 6
+    clip: float = 5.0
+    ema_decay: float = 0.995
+    precision: str = "32-true"
+    accelerator: str = "auto"
+    workers: int = 1
+    threads: int = 0
+    checkpoint_steps: int = 100
+    log_steps: int = 20
+
+
+# Hardware reports and advertisements at every start.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+# What changes the time a run takes and not where it ends.
+ONLY_SPEED = ("accelerator", "workers", "threads", "checkpoint_steps", "log_steps")
+
+
+class Numbered(Protocol):
+    """Training data: an example for every number, the same one each time it is asked for."""
+
+    def __getitem__(self, number: int, /) -> Any:
+        """Example `number`, from 0, without end."""
+
+
+def fit(
+    module: L.LightningModule,
+    examples: Numbered,
+    collate: Callable[[list[Any]], Any] | None,
+    settings: TrainerSettings,
+    seed: int,
+    out: Path,
+) -> None:
+    """Train `module` in place; at the end it holds the averaged weights.
+
+    Goes on from the checkpoint under `out`, if there is one; `runs.run_folder.claim` says whether it may.
+
+    Args:
+        module: with fresh weights.
+        examples: numbered from 0.
+        collate: examples to a batch; None takes torch's own.
+        settings: of the loop.
+        seed: of dropout and the like.
+        out: for `checkpoints/` and `curves.csv`.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    last = last_checkpoint(out)
+    first_step = int(torch.load(last, weights_only=True, map_location="cpu")["global_step"]) if last else 0
+    loader: DataLoader[Any] = DataLoader(
+        _Examples(examples),
+        batch_sampler=_Steps(first_step, settings.steps, settings.batch),
+        num_workers=settings.workers,
+        collate_fn=collate,
+        prefetch_factor=4 if settings.workers else None,
+    )
+    trainer = L.Trainer(
+        default_root_dir=out,
+        max_steps=settings.steps,
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=settings.precision,  # type: ignore[arg-type]
+        gradient_clip_val=settings.clip,
+        callbacks=[
+            _SeededSteps(seed),
+            EMAWeightAveraging(decay=settings.ema_decay),
+            ModelCheckpoint(
+                out / CHECKPOINTS, filename="last", every_n_train_steps=settings.checkpoint_steps,
+                save_top_k=1, enable_version_counter=False,
+            ),
+            TQDMProgressBar(refresh_rate=20),
+        ],
+        logger=CurveLogger(out / CURVES, first_step),
+        log_every_n_steps=settings.log_steps,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        # Lightning does not know that the loader begins where the checkpoint ends, nor that the folder is ours.
+        warnings.filterwarnings("ignore", message=r"You're resuming from a checkpoint|Checkpoint directory")
+        # With few workers on few cores more of them are no gain, whatever Lightning counts.
+        warnings.filterwarnings("ignore", message=r".*does not have many workers|`isinstance\(treespec")
+        trainer.fit(module, loader, ckpt_path=last, weights_only=True)
+    module.cpu().eval()
+
+
+class _Steps(Sampler[list[int]]):
+    """The numbers of the examples of each step that is still to be done."""
+
+    def __init__(self, first: int, stop: int, batch: int) -> None:
+        self.first, self.stop, self.batch = first, stop, batch
+
+    def __len__(self) -> int:
+        """Those done too: Lightning counts them."""
+        return self.stop
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.first, self.stop):
+            yield list(range(step * self.batch, (step + 1) * self.batch))
+
+
+class _Examples(Dataset[Any]):
+    """Numbered data as torch's loader wants them."""
+
+    def __init__(self, examples: Numbered) -> None:
+        self.examples = examples
+
+    def __getitem__(self, number: int) -> Any:
+        return self.examples[number]
+
+
+class _SeededSteps(Callback):
+    """Dropout and whatever else torch draws: the same in step k however the run came there."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        torch.manual_seed(seed_of("runs.step", self.seed, trainer.global_step))
