@@ -22,8 +22,6 @@ from runs.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_WEIGHTS = "compact-v1"
-# Boxes kept for non-maximum suppression: its cost grows with their square, a scan's real findings are few.
-BEFORE_SUPPRESSION = 600
 
 
 class NoduleDetector:
@@ -45,7 +43,7 @@ class NoduleDetector:
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = fused(network).to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.grid = AnchorGrid(model.anchor_sizes_mm, STRIDE)
+        self.grid = AnchorGrid(model.anchor_sizes_mm, STRIDE, model.cell_center)
         self.settings = settings or InferenceSettings()
         self.provenance = provenance or {}
 
@@ -55,8 +53,6 @@ class NoduleDetector:
         Centres are world LPS mm; the diameter is the mean edge of the box in mm.
         """
         boxes, scores = self._boxes(prepared.volume.hu, prepared.lung_mask)
-        inside = _in_mask(boxes, prepared.lung_mask)
-        boxes, scores = boxes[inside], scores[inside]
         keep = suppress(boxes, scores, self.settings.nms_iou, self.settings.max_candidates)
         geometry = prepared.volume.geometry
         found = []
@@ -69,7 +65,7 @@ class NoduleDetector:
 
     @torch.inference_mode()
     def _boxes(self, hu: npt.NDArray[np.int16], lung_mask: npt.NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Boxes (N, 6) in voxels and scores (N,), best first, from all tiles."""
+        """Boxes (N, 6) in voxels, centred in the lung mask, and scores (N,), best first, from all tiles."""
         all_boxes, all_scores = [torch.zeros((0, 6))], [torch.zeros(0)]
         for tile in tiles(lung_mask, self.settings.tile_voxels, self.settings.margin):
             patch = _padded_patch(hu, tile.start, tile.stop)
@@ -85,11 +81,16 @@ class NoduleDetector:
             # Each anchor cell belongs to one tile's core: no box is found twice, none is lost at a seam.
             cells = (anchors[:, :3] + anchors[:, 3:]) / 2 + torch.tensor(tile.start, dtype=torch.float32)
             mine = ((cells >= torch.tensor(tile.core_start)) & (cells < torch.tensor(tile.core_stop))).all(1)
-            all_boxes.append(boxes[mine])
-            all_scores.append(scores[best][mine])
+            mine &= _in_mask(boxes, lung_mask)
+            kept = torch.nonzero(mine).flatten()
+            # The best of those that count: what lies outside the lungs takes nobody's place.
+            kept = kept[torch.argsort(scores[best][kept], descending=True, stable=True)]
+            kept = kept[: self.settings.tile_candidates]
+            all_boxes.append(boxes[kept])
+            all_scores.append(scores[best][kept])
         boxes, scores = torch.cat(all_boxes), torch.cat(all_scores)
         # A stable sort: equal scores keep their order, so the same bytes in give the same bytes out.
-        order = torch.argsort(scores, descending=True, stable=True)[:BEFORE_SUPPRESSION]
+        order = torch.argsort(scores, descending=True, stable=True)
         return boxes[order], scores[order]
 
 
@@ -119,7 +120,13 @@ def load_detector(weights: str | Path | None = None, settings: InferenceSettings
     name = weights or DEFAULT_WEIGHTS
     state, card = load_weights(name, SHIPPED)
     values = card["model"]
-    model = ModelSettings(tuple(values["widths"]), int(values["head_width"]), tuple(values["anchor_sizes_mm"]))
+    # Cards without `cell_center` are of weights whose cells sat half a voxel off the middle of their voxels.
+    model = ModelSettings(
+        tuple(values["widths"]),
+        int(values["head_width"]),
+        tuple(values["anchor_sizes_mm"]),
+        float(values.get("cell_center", STRIDE / 2)),
+    )
     network = build_network(model)
     network.load_state_dict(state)
     provenance = {"detector": str(card.get("name", name)), "detector_sha256": str(card["sha256"])[:16]}

@@ -9,11 +9,11 @@ import lightning as L
 import torch
 
 from detection.boxes import AnchorGrid
-from detection.criterion import DetectionCriterion
+from detection.criterion import DetectionCriterion, Truth
 from detection.network import STRIDE, build_network
 from detection.settings import ModelSettings, OptimizerSettings
 
-Batch = tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]
+Batch = tuple[torch.Tensor, Truth]
 
 
 class DetectorTraining(L.LightningModule):
@@ -22,15 +22,15 @@ class DetectorTraining(L.LightningModule):
     def __init__(self, model: ModelSettings, optimizer: OptimizerSettings, steps: int) -> None:
         super().__init__()
         self.network = build_network(model).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.criterion = DetectionCriterion(AnchorGrid(model.anchor_sizes_mm, STRIDE))
+        self.criterion = DetectionCriterion(AnchorGrid(model.anchor_sizes_mm, STRIDE, model.cell_center))
         self.optimizer_settings = optimizer
         self.steps = steps
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """One batch; stops loudly, with the terms, when the loss is not finite."""
-        images, boxes, ignored = batch
+        images, truth = batch
         logits, codes = self.network(images.to(memory_format=torch.channels_last_3d))
-        terms = self.criterion(logits.float(), codes.float(), boxes, ignored)
+        terms = self.criterion(logits.float(), codes.float(), truth)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(torch.isfinite(loss)):
             values = {name: float(value) for name, value in terms.items()}

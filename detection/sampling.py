@@ -1,18 +1,44 @@
-"""Training patches: a piece of a chest, nodules and normal tissue pasted in, as another scanner would see it."""
+"""Training patches: a piece of a chest, tissue blended into it with and without nodules, seen by another scanner.
+
+Everything in a patch passed one interpolation, the chest by its own turn and what is blended in by its own, so that
+texture does not tell where a nodule may be. Patch number k is a function of k and the seed alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
 
-from detection.boxes import cubes
-from phantom.hybrid import Chip, FloatVolume, paste, paste_places, reacquired, tissue_chip, varied
-from preprocessing.patches import extract_patch, normalise
+from detection.criterion import Truth
+from detection.network import STRIDE
+from detection.settings import SamplingSettings
+from detection.spheres import Spheres, clear_of, inside, reaching, spheres, turned
+from phantom.hybrid import (
+    FloatVolume,
+    NoduleCrop,
+    Piece,
+    blend,
+    lung_shifted,
+    paste_places,
+    random_turn,
+    reacquired,
+    sampled,
+    tissue_like,
+)
+from preprocessing.geometry import IntTriple
+from preprocessing.patches import normalise
+from preprocessing.volume import HU_MIN
+from runs.seeds import stream
+
+# A cube's nodule lies at least so far from the border of its patch, so that it is seen well enough to be taught.
+CUBE_MARGIN = 8
+# Chests in training reach so far beyond the lungs, so that normal tissue at the pleura brings as much wall along as a
+# nodule's surroundings do; at inference they end at the preparation's own margin, and so do half of the patches.
+HOST_MARGIN_MM = 32.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,139 +48,211 @@ class Host:
     Attributes:
         hu: (Z, Y, X) int16 at 1 mm.
         lung_mask: (Z, Y, X) bool.
-        nodules: (n, 4) true nodules already in it: z, y, x, diameter, in voxels.
-        ignored: (m, 4) places that must teach nothing (unannotated tumours, excluded findings): z, y, x, radius.
+        nodules: true nodules already in it.
+        ignored: places that must teach nothing (unannotated tumours, excluded findings).
+        box: first voxel and one past the last of what inference would see of the chest.
         weight: how often patches come from it, relative to the other hosts.
     """
 
     hu: npt.NDArray[np.int16]
     lung_mask: npt.NDArray[np.bool_]
-    nodules: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
-    ignored: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
+    nodules: Spheres = field(default_factory=spheres)
+    ignored: Spheres = field(default_factory=spheres)
+    box: tuple[IntTriple, IntTriple] | None = None
     weight: float = 1.0
 
-
-@dataclass(frozen=True, slots=True)
-class SamplingSettings:
-    """How a patch is made.
-
-    Attributes:
-        patch: edge of the cubic patch in voxels (1 mm), a multiple of 16.
-        nodules: mean number of pasted nodules in a patch (Poisson; none is common).
-        tissue: mean number of pasted pieces of normal tissue.
-        large_share: share of nodules drawn evenly over size instead of as they come (most are 4-6 mm).
-    """
-
-    patch: int = 64
-    nodules: float = 1.5
-    tissue: float = 1.0
-    large_share: float = 0.5
+    @property
+    def marked(self) -> Spheres:
+        """Nodules and ignored places."""
+        return np.concatenate([self.nodules, self.ignored])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """One training example: `image` (1, D, H, W) in [0, 1], `boxes` (n, 6), `ignored` (m, 4), in its voxels."""
+    """One training example.
+
+    Attributes:
+        image: (1, D, H, W) in [0, 1].
+        nodules: marks to find, in its voxels.
+        ignored: marks that teach nothing.
+        known: (D / 4, H / 4, W / 4) 1, or 0 along the seams of a slab or cube.
+    """
 
     image: torch.Tensor
-    boxes: torch.Tensor
-    ignored: torch.Tensor
+    nodules: Spheres
+    ignored: Spheres
+    known: torch.Tensor
 
 
-class HybridPatches(IterableDataset[Patch]):
-    """An endless stream of patches, the same for the same seed and number of workers."""
+@dataclass(slots=True, eq=False)
+class _Canvas:
+    """A patch being made: HU, lungs and marks, and where its seams are."""
 
-    def __init__(self, hosts: Sequence[Host], chips: Sequence[Chip], settings: SamplingSettings, seed: int) -> None:
-        super().__init__()
+    hu: FloatVolume
+    lungs: npt.NDArray[np.bool_]
+    nodules: Spheres
+    ignored: Spheres
+    seam: npt.NDArray[np.bool_]
+
+
+class HybridPatches:
+    """Numbered patches.
+
+    Args:
+        hosts: chests.
+        crops: nodules to blend in.
+        cubes: nodules in their own surroundings.
+        settings: of the patches.
+        seed: of all of them.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        crops: Sequence[NoduleCrop],
+        cubes: Sequence[Piece],
+        settings: SamplingSettings,
+        seed: int,
+    ) -> None:
         if not hosts:
             raise ValueError("training needs at least one chest to cut patches from, got none")
         self.hosts = list(hosts)
-        self.chips = sorted(chips, key=lambda chip: chip.diameter_mm)
+        self.crops = list(crops)
+        self.cubes = list(cubes)
         self.settings = settings
         self.seed = seed
+        self._diameters = np.array([crop.diameter_mm for crop in self.crops])
         weights = np.array([host.weight for host in self.hosts])
         self._share = weights / weights.sum()
-        self._diameters = np.array([chip.diameter_mm for chip in self.chips])
         self._lung_voxels = [np.flatnonzero(host.lung_mask[::2, ::2, ::2]) for host in self.hosts]
 
-    def __iter__(self) -> Iterator[Patch]:
-        worker = get_worker_info()
-        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        while True:
-            yield self.sample(rng)
+    def __getitem__(self, number: int) -> Patch:
+        return self.sample(stream("detection.patch", self.seed, number))
 
     def sample(self, rng: np.random.Generator) -> Patch:
         """One patch."""
-        size = self.settings.patch
         which = int(rng.choice(len(self.hosts), p=self._share))
-        host = self.hosts[which]
+        canvas = self._piece_of_chest(which, rng)
+        if self.cubes and rng.random() < self.settings.cubes:
+            self._add_cube(canvas, rng)
+        elif self.crops:
+            self._add_crops(canvas, self.hosts[which], rng)
+        if rng.random() < self.settings.dense_share:
+            canvas.hu = lung_shifted(canvas.hu, float(rng.uniform(*self.settings.density_hu)))
+        size = self.settings.patch
+        found = inside(canvas.nodules, size)
+        partly = canvas.nodules[~found]
+        ignored = np.concatenate([canvas.ignored, partly])
+        image = torch.from_numpy(normalise(reacquired(canvas.hu, rng)))[None]
+        known = 1 - _per_cell(canvas.seam).astype(np.float32)
+        return Patch(image, canvas.nodules[found], ignored[reaching(ignored, size)], torch.from_numpy(known))
+
+    def _piece_of_chest(self, which: int, rng: np.random.Generator) -> _Canvas:
+        host, size = self.hosts[which], self.settings.patch
         center = self._center(host, which, rng)
-        start = np.rint(center).astype(int) - size // 2
-        hu = extract_patch(host.hu, center, [size] * 3).astype(np.float32)
-        lungs = extract_patch(host.lung_mask.view(np.int8), center, [size] * 3, fill=0) > 0
-        nodules = _inside(host.nodules, start, size)
-        ignored = _inside(host.ignored, start, size)
-        pasted = self._paste(hu, lungs, host, np.concatenate([nodules, ignored]), rng)
-        nodules = np.concatenate([nodules, pasted])
-        hu = reacquired(hu, rng)
-        for axis in np.flatnonzero(rng.random(3) < 0.5).tolist():
-            hu = np.flip(hu, axis)
-            nodules[:, axis] = size - 1 - nodules[:, axis]
-            ignored[:, axis] = size - 1 - ignored[:, axis]
-        kept = torch.from_numpy(nodules.astype(np.float32))
-        image = torch.from_numpy(np.ascontiguousarray(normalise(hu)))[None]
-        return Patch(image, cubes(kept[:, :3], kept[:, 3]), torch.from_numpy(ignored.astype(np.float32)))
+        matrix, _ = random_turn(rng)
+        middle = np.full(3, (size - 1) / 2)
+        shape = (size, size, size)
+        seen, first = host.hu, np.zeros(3)
+        if host.box is not None and rng.random() < 0.5:
+            seen = seen[tuple(slice(a, b) for a, b in zip(*host.box, strict=True))]
+            first = np.asarray(host.box[0], float)
+        hu = sampled(seen, matrix, center - first, middle, shape, fill=HU_MIN)
+        lungs = sampled(host.lung_mask.view(np.uint8), matrix, center, middle, shape, order=0) > 0
+        marks = [turned(m, matrix, center, middle) for m in (host.nodules, host.ignored)]
+        nodules, ignored = (m[reaching(m, size)] for m in marks)
+        return _Canvas(hu, lungs, nodules, ignored, np.zeros(shape, bool))
 
     def _center(self, host: Host, which: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-        """Anywhere in the lungs, now and then at a nodule the chest came with."""
+        """Anywhere in the lungs, now and then at a nodule the chest came with; between the voxels."""
         jitter = rng.uniform(-self.settings.patch / 3, self.settings.patch / 3, 3)
         if len(host.nodules) and rng.random() < 0.3:
             return host.nodules[rng.integers(len(host.nodules)), :3] + jitter
         flat = rng.choice(self._lung_voxels[which])
         coarse = [(n + 1) // 2 for n in host.lung_mask.shape]
-        return 2.0 * np.asarray(np.unravel_index(int(flat), coarse), dtype=float)
+        return 2.0 * np.asarray(np.unravel_index(int(flat), coarse), dtype=float) + rng.uniform(-1, 1, 3)
 
-    def _paste(
-        self,
-        hu: FloatVolume,
-        lungs: npt.NDArray[np.bool_],
-        host: Host,
-        taken: npt.NDArray[np.float64],
-        rng: np.random.Generator,
-    ) -> npt.NDArray[np.float64]:
-        """Paste nodules and normal tissue in random order, none over another; returns the nodules (n, 4)."""
-        if not self.chips:
-            return np.zeros((0, 4))
-        kinds = [True] * int(rng.poisson(self.settings.nodules)) + [False] * int(rng.poisson(self.settings.tissue))
+    def _add_cube(self, canvas: _Canvas, rng: np.random.Generator) -> None:
+        """A cube with its nodule, or the same cube cut from normal tissue of any chest."""
+        cube = self.cubes[int(rng.integers(len(self.cubes)))]
+        if rng.random() < 0.5:
+            which = int(rng.choice(len(self.hosts), p=self._share))
+            tissue = self._normal_tissue(self.hosts[which], cube, rng)
+            if tissue is None:
+                return
+            cube = tissue
+        place = rng.uniform(CUBE_MARGIN, self.settings.patch - 1 - CUBE_MARGIN, 3)
+        _blend(canvas, cube, place, rng, seams=True)
+
+    def _add_crops(self, canvas: _Canvas, host: Host, rng: np.random.Generator) -> None:
+        """Nodules and normal tissue in random order, none over another."""
+        wanted = self.settings
+        kinds = [True] * int(rng.poisson(wanted.nodules)) + [False] * int(rng.poisson(wanted.tissue))
         rng.shuffle(kinds)
-        places = paste_places(hu, lungs, rng, len(kinds))
-        occupied = [tuple(row) for row in taken]
-        found = []
+        places = paste_places(canvas.hu, canvas.lungs, rng, len(kinds))
+        taken = np.concatenate([canvas.nodules, canvas.ignored])
         for is_nodule, place in zip(kinds, places, strict=False):
-            chip = varied(self._draw(rng), rng)
-            reach = chip.diameter_mm / 2 + 4
-            if any(np.linalg.norm(place - np.array(o[:3])) < reach + o[3] / 2 for o in occupied):
+            crop = self._draw(rng)
+            whole = bool(rng.random() < wanted.slabs)
+            piece = crop.slab if whole else crop.outline
+            reach = crop.diameter_mm / 2 + 4
+            if not clear_of(taken, place, reach) or _aerated_share(canvas.hu, place, crop.diameter_mm) < 0.3:
                 continue
-            if _aerated_share(hu, place, chip.diameter_mm) < 0.3:
+            tissue = None if is_nodule else self._normal_tissue(host, piece, rng)
+            if not is_nodule and tissue is None:
                 continue
-            if not is_nodule:
-                tissue = _normal_tissue(host, chip, rng)
-                if tissue is None:
-                    continue
-                chip = tissue
-                occupied.append((*place, 2 * reach))
-            else:
-                occupied.append((*place, chip.diameter_mm))
-                found.append((*place, chip.diameter_mm))
-            paste(hu, chip, place)
-        return np.asarray(found, dtype=float).reshape(-1, 4)
+            _blend(canvas, tissue or piece, place + rng.uniform(-0.5, 0.5, 3), rng, seams=whole)
+            taken = np.concatenate([taken, spheres([(*place, 2 * reach)])])
 
-    def _draw(self, rng: np.random.Generator) -> Chip:
+    def _normal_tissue(self, host: Host, shape_of: Piece, rng: np.random.Generator) -> Piece | None:
+        """Tissue of a chest, from a place in its lungs where nothing known or suspected comes into the piece."""
+        shape, middle = np.asarray(shape_of.hu.shape), np.asarray(shape_of.center_zyx)
+        reach = float(np.linalg.norm(shape) / 2)
+        # The piece must lie in the chest: a border repeated outwards would tell normal tissue from a nodule's.
+        low, high = np.ceil(middle), np.floor(np.asarray(host.hu.shape) - shape + middle)
+        if np.any(low >= high):
+            return None
+        for _ in range(12):
+            at = rng.integers(low.astype(int), high.astype(int))
+            if host.lung_mask[tuple(at)] and clear_of(host.marked, at, reach):
+                return tissue_like(shape_of, host.hu, at)
+        return None
+
+    def _draw(self, rng: np.random.Generator) -> NoduleCrop:
         if rng.random() < self.settings.large_share:
             wanted = np.exp(rng.uniform(np.log(3), np.log(28)))
             near = np.flatnonzero(np.abs(np.log(self._diameters / wanted)) < 0.2)
             if len(near):
-                return self.chips[int(rng.choice(near))]
-        return self.chips[int(rng.integers(len(self.chips)))]
+                return self.crops[int(rng.choice(near))]
+        return self.crops[int(rng.integers(len(self.crops)))]
+
+
+def _blend(
+    canvas: _Canvas, piece: Piece, place: npt.NDArray[np.float64], rng: np.random.Generator, seams: bool
+) -> None:
+    """A piece goes in, turned. Nodules that it covers, in part or whole, teach nothing any more; nor do its seams."""
+    matrix, scale = random_turn(rng)
+    weights = blend(canvas.hu, piece, place, matrix)
+    covered = _at(weights, canvas.nodules) > 0.05
+    canvas.ignored = np.concatenate([canvas.ignored, canvas.nodules[covered]])
+    canvas.nodules = canvas.nodules[~covered]
+    if seams:
+        canvas.seam |= (weights > 0.1) & (weights < 0.9)
+    if piece.diameter_mm > 0:
+        canvas.nodules = np.concatenate([canvas.nodules, spheres([(*place, piece.diameter_mm * scale)])])
+
+
+def _at(weights: FloatVolume, marks: Spheres) -> npt.NDArray[np.float32]:
+    """(n,) weights at the centres of marks; those outside take the nearest voxel's."""
+    z, y, x = np.clip(np.rint(marks[:, :3]), 0, np.asarray(weights.shape) - 1).astype(int).T
+    return weights[z, y, x]
+
+
+def _per_cell(seam: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(D / 4, ...) whether at least half of a cell's voxels lie in a seam."""
+    z, y, x = (n // STRIDE for n in seam.shape)
+    blocks = seam.reshape(z, STRIDE, y, STRIDE, x, STRIDE)
+    return np.asarray(blocks.mean((1, 3, 5)) >= 0.5)
 
 
 def _aerated_share(hu: FloatVolume, place: npt.NDArray[np.int64], diameter: float) -> float:
@@ -164,26 +262,18 @@ def _aerated_share(hu: FloatVolume, place: npt.NDArray[np.int64], diameter: floa
     return float((box < -500).mean())
 
 
-def _normal_tissue(host: Host, shape_of: Chip, rng: np.random.Generator) -> Chip | None:
-    """Tissue of the same chest, from a place clear of everything known or suspected to be a nodule."""
-    for _ in range(8):
-        at = rng.integers(0, host.hu.shape)
-        if not host.lung_mask[tuple(at)]:
-            continue
-        marked = np.concatenate([host.nodules * [1, 1, 1, 0.5], host.ignored])
-        if len(marked) and np.any(np.linalg.norm(marked[:, :3] - at, axis=1) < marked[:, 3] + 20):
-            continue
-        return tissue_chip(host.hu, at, shape_of)
-    return None
+def collate(batch: list[Patch]) -> tuple[torch.Tensor, Truth]:
+    """Images (N, 1, D, H, W), and the marks filled up with zeros to the same number a patch."""
+    truth = Truth(
+        _filled([p.nodules for p in batch]),
+        _filled([p.ignored for p in batch]),
+        torch.stack([p.known for p in batch]),
+    )
+    return torch.stack([p.image for p in batch]), truth
 
 
-def _inside(marks: npt.NDArray[np.float64], start: npt.NDArray[np.int_], size: int) -> npt.NDArray[np.float64]:
-    """Marks (n, 4) whose centre falls into the patch, in its voxels."""
-    moved = marks.copy()
-    moved[:, :3] -= start
-    return moved[np.all((moved[:, :3] >= 0) & (moved[:, :3] <= size - 1), axis=1)]
-
-
-def collate(batch: list[Patch]) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
-    """Images stacked (N, 1, D, H, W), boxes and ignored spheres as lists."""
-    return torch.stack([p.image for p in batch]), [p.boxes for p in batch], [p.ignored for p in batch]
+def _filled(marks: list[Spheres]) -> torch.Tensor:
+    out = torch.zeros((len(marks), max(len(m) for m in marks), 4))
+    for row, mark in zip(out, marks, strict=True):
+        row[: len(mark)] = torch.from_numpy(mark)
+    return out

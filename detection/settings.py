@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from detection.sampling import SamplingSettings
 from preprocessing.annotations import IgnoredPlace
+from preprocessing.splits import SplitSettings
+from runs.loop import TrainerSettings
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,13 @@ class ModelSettings:
         widths: channels at strides 2, 4, 8, 16.
         head_width: channels at the output stride.
         anchor_sizes_mm: edges of the cubic anchors.
+        cell_center: voxel coordinate of the middle of output cell 0; 1.5 is the middle of its four voxels.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96)
     head_width: int = 48
     anchor_sizes_mm: tuple[float, ...] = (4.0, 8.0, 14.0, 24.0)
+    cell_center: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class InferenceSettings:
     Attributes:
         tile_voxels: seen by one forward pass, context included; a million takes about 60 MB.
         margin: voxels of context around what a pass answers for, a multiple of 16.
+        tile_candidates: boxes kept of a tile, best first, of those whose centre lies in the lung mask.
         nms_iou: overlap above which the weaker of two boxes goes.
         min_score: candidates below it are not listed.
         max_candidates: per scan, best first.
@@ -37,6 +42,7 @@ class InferenceSettings:
 
     tile_voxels: int = 16_000_000
     margin: int = 16
+    tile_candidates: int = 600
     nms_iou: float = 0.1
     min_score: float = 0.01
     max_candidates: int = 60
@@ -50,15 +56,37 @@ class OptimizerSettings:
         lr: peak learning rate.
         weight_decay: of all parameters.
         warmup_steps: linear warm-up.
-        clip: largest norm of the gradient.
-        ema_decay: of the averaged weights that are shipped.
     """
 
     lr: float = 2e-3
     weight_decay: float = 1e-4
     warmup_steps: int = 100
-    clip: float = 5.0
-    ema_decay: float = 0.995
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How a patch is made.
+
+    Attributes:
+        patch: edge of the cubic patch in voxels (1 mm), a multiple of 16.
+        cubes: share of patches with a cube of real surroundings, when there are cubes; half of these are normal
+            tissue, cut and blended in the same way.
+        nodules: mean number of nodules blended into a patch without a cube (Poisson; none is common).
+        tissue: mean number of pieces of normal tissue there.
+        slabs: share of these pieces blended with all their surroundings; the others by their outline.
+        large_share: share of nodules drawn evenly over size instead of as they come (most are 4-6 mm).
+        dense_share: share of patches whose lung is made denser or thinner.
+        density_hu: by how much: least and most.
+    """
+
+    patch: int = 64
+    cubes: float = 0.5
+    nodules: float = 1.2
+    tissue: float = 1.0
+    slabs: float = 0.5
+    large_share: float = 0.5
+    dense_share: float = 0.5
+    density_hu: tuple[float, float] = (-50.0, 170.0)
 
 
 @dataclass(frozen=True)
@@ -67,42 +95,53 @@ class DataSettings:
 
     Attributes:
         hosts: folders with CT scans to cut patches from.
+        held_out_hosts: patients whose scans in these folders are not used.
         phantoms: synthetic chests simulated as further hosts.
         phantom_share: of the patches, when there are real hosts too.
-        nodules: folder with `nodules.csv`, `image/`, `mask/` to paste, or None.
-        held_out_patients: patients whose nodules and scans are never used.
+        nodules: folder with `nodules.csv`, `image/`, `mask/` to blend in, or None.
+        context: folder with `crops.csv` and `image/`: nodules in cubes of their own surroundings, or None.
+        split: patients whose nodules, cubes and outlines are not used.
         annotations: true nodules of the hosts (LUNA16 csv), or None.
         ignored: places in the hosts that teach nothing.
         sources: names and licences of all these, for the model card.
     """
 
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[Path, ...] = ()
+    held_out_hosts: tuple[str, ...] = ()
     phantoms: int = 4
     phantom_share: float = 0.25
-    nodules: str | None = None
-    held_out_patients: tuple[str, ...] = ()
-    annotations: str | None = None
+    nodules: Path | None = None
+    context: Path | None = None
+    split: SplitSettings = field(default_factory=SplitSettings)
+    annotations: Path | None = None
     ignored: tuple[IgnoredPlace, ...] = ()
     sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """One training run (`python -m detection.train`)."""
+    """One training run (`python -m detection.train`).
+
+    Attributes:
+        experiment: its name, and that of the weights.
+        out: folder of the run; made if missing.
+        seed: of weights, patches and phantoms.
+        resume: go on with a run in `out` that was cut; false deletes it and begins again.
+        start: name or path of weights to begin from; None: fresh ones.
+        data: what it is trained on.
+        sampling: how patches are made.
+        model: the network.
+        optimizer: its steps.
+        trainer: how many of them, and on what.
+    """
 
     experiment: str = "phantom_smoke"
-    out: str = "outputs/detection"
+    out: Path = Path("outputs/detection")
     seed: int = 0
-    steps: int = 1000
-    batch: int = 6
-    workers: int = 1
-    threads: int = 0
-    precision: str = "32-true"
-    minutes: float | None = None
-    checkpoint_steps: int = 100
     resume: bool = True
+    start: str | None = None
     data: DataSettings = field(default_factory=DataSettings)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)

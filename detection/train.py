@@ -1,62 +1,89 @@
-"""`python -m detection.train experiment=...`: hybrids in, weights and their model card out."""
+"""`python -m detection.train experiment=...`: chests and nodules in, weights and their model card out."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from detection.fit import fit
-from detection.hosts import load_hosts, load_nodules
+import torch
+
+from detection.detector import SHIPPED
+from detection.engine import DetectorTraining
+from detection.hosts import load_context, load_crops, load_hosts
+from detection.sampling import HybridPatches, collate
 from detection.settings import TrainSettings
 from preprocessing.entry import run
-from runs.weights import save_weights
+from preprocessing.patches import WINDOW_HU
+from preprocessing.prepare import PrepareSettings
+from runs.card import origin, stated
+from runs.loop import ONLY_SPEED, fit
+from runs.run_folder import WEIGHTS, claim, finished
+from runs.seeds import seed_of
+from runs.weights import load_weights, save_weights
 
 log = logging.getLogger(__name__)
 
 
 def train(settings: TrainSettings) -> Path:
-    """Train, write `weights.safetensors` and its card under `settings.out`, and return their path."""
+    """Train, write `weights.safetensors` and its card under `settings.out`, and return their path.
+
+    A run that was cut goes on; one that had ended is left as it is.
+
+    Raises:
+        ValueError: `out` holds another run, or there is nothing to train on.
+    """
     out = Path(settings.out)
-    chips = load_nodules(settings.data)
+    claim(out, identity(settings), settings.resume)
+    done = finished(out)
+    if done is not None:
+        log.info("this training had ended: its weights are %s", done)
+        return done
+    crops, cubes = load_crops(settings.data), load_context(settings.data)
     hosts = load_hosts(settings.data, settings.seed)
-    log.info("training on %d chests and %d nodules", len(hosts), len(chips))
-    network = fit(hosts, chips, settings, out)
-    path = out / "weights.safetensors"
-    save_weights(path, network.state_dict(), card_of(settings, len(hosts), len(chips)))
+    log.info("training on %d chests, %d nodules and %d cubes", len(hosts), len(crops), len(cubes))
+    patches = HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed)
+    torch.manual_seed(seed_of("detection.weights", settings.seed))
+    module = DetectorTraining(settings.model, settings.optimizer, settings.trainer.steps)
+    if settings.start is not None:
+        module.network.load_state_dict(load_weights(settings.start, SHIPPED)[0])
+    fit(module, patches, collate, settings.trainer, settings.seed, out)
+    path = out / WEIGHTS
+    counts = {"n_chests": len(hosts), "n_nodules": len(crops), "n_cubes": len(cubes)}
+    save_weights(path, module.network.state_dict(), card_of(settings, counts))
     log.info("weights written to %s", path)
     return path
 
 
-def card_of(settings: TrainSettings, n_hosts: int, n_nodules: int) -> dict[str, Any]:
+def identity(settings: TrainSettings) -> dict[str, Any]:
+    """What decides the weights: all settings but where they go and how fast."""
+    values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume")}
+    values["trainer"] = {k: v for k, v in values["trainer"].items() if k not in ONLY_SPEED}
+    return values
+
+
+def card_of(settings: TrainSettings, counts: dict[str, int]) -> dict[str, Any]:
     """What is known at the end of training; measured figures join it with their commands. No paths."""
-    training = {k: v for k, v in asdict(settings).items() if k not in ("data", "model", "out", "resume", "threads")}
     return {
         "name": settings.experiment,
         "model": asdict(settings.model),
-        "training": training,
-        "data": {
-            "sources": list(settings.data.sources),
-            "n_chests": n_hosts,
-            "n_simulated_chests": settings.data.phantoms,
-            "n_nodules": n_nodules,
-        },
-        "split": f"held out by patient: {', '.join(settings.data.held_out_patients) or 'nobody'}",
-        "command": f"python -m detection.train experiment={settings.experiment}",
-        "versions": {name: version(name) for name in ("lungscreen", "torch", "monai", "lightning")},
-        "use": "research only, not a medical device",
+        "preparation": {"spacing_mm": PrepareSettings().spacing_mm, "window_hu": list(WINDOW_HU)},
+        "training": stated(settings, ("model", "data", "out", "resume")),
+        "data": {**stated(settings.data), **counts},
+        "split": settings.data.split.describe(),
+        **origin(f"python -m detection.train experiment={settings.experiment}", ("lungscreen", "torch", "lightning")),
     }
-
-
-def _task(settings: TrainSettings) -> None:
-    train(settings)
 
 
 def main() -> None:
     """Entry point."""
-    run(_task, TrainSettings, "detection_train")
+    run(train_command, TrainSettings, "detection_train")
+
+
+def train_command(settings: TrainSettings) -> None:
+    """`train`, for the command line."""
+    train(settings)
 
 
 if __name__ == "__main__":

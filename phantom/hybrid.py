@@ -1,13 +1,13 @@
-"""Hybrids: real nodules pasted into real or synthetic chests, and normal tissue pasted in the same way.
+"""Pieces of real tissue, with a nodule in them or without one, and how they are blended into a chest.
 
-A nodule is lifted from its crop with its own surroundings feathered out, its lung matched to the local lung, and
-blended into the host at a place where nodules grow. Normal tissue goes through the very same operation as a
-negative, so that a seam, a blur or a halo says nothing about what was pasted.
+Whatever is done to a piece with a nodule is done to normal tissue by the same functions: the same grid of slices, the
+same turn, the same interpolation, the same edges. So a seam, a blur or the loss of noise says nothing about what a
+piece holds. Where a piece knows nothing (past the border of its crop) it has weight 0 and the host stays.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -19,107 +19,124 @@ from scipy import ndimage
 
 FloatVolume = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Matrix = npt.NDArray[np.float64]
 
 LUNG_BELOW_HU = -600.0
+# Over which a piece blends into its host, in mm from the faces of its crop: along z (crops are short), in plane.
+SLAB_FADE_MM = (2.5, 4.0)
+CUBE_FADE_MM = (4.0, 4.0)
+OUTLINE_FADE_MM = (1.0, 1.0)
 FEATHER_MM = 1.2
-SCALE_RANGE = (0.85, 1.15)
+SCALE_RANGE = (0.85, 1.18)
+MOST_TILT = np.deg2rad(12)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chip:
-    """A piece of tissue to paste, at 1 mm.
+class Piece:
+    """Tissue at 1 mm to blend into a chest.
 
     Attributes:
         hu: (Z, Y, X) float32, true HU.
-        mask: (Z, Y, X) float32 in [0, 1], the nodule (or the part of normal tissue) to transfer.
-        diameter_mm: of the sphere of equal volume, as LUNA16 gives it.
+        weight: (Z, Y, X) float32 in [0, 1], how much of the host it replaces.
+        center_zyx: of the nodule, or of the middle; what is put at a place of the host.
+        diameter_mm: of the nodule (sphere of equal volume, as LUNA16 gives it); 0 for normal tissue.
         patient_id: whose tissue it is; splits go by patient.
-        malignancy: voted rating 1-5, NaN where unknown.
+        slices_mm: distance of the slices it was scanned with; 1 where it is not known.
     """
 
     hu: FloatVolume
-    mask: FloatVolume
+    weight: FloatVolume
+    center_zyx: tuple[float, float, float]
     diameter_mm: float
     patient_id: str
-    malignancy: float = float("nan")
+    slices_mm: float = 1.0
 
 
-def load_chips(folder: Path, spacing_mm: float = 1.0) -> list[Chip]:
-    """The nodules of a folder with `nodules.csv`, `image/` and `mask/` (NIfTI, true HU), resampled, in file order.
+@dataclass(frozen=True, slots=True, eq=False)
+class NoduleCrop:
+    """A nodule of a folder of crops, to be blended as a slab (all that the crop shows) or by its outline alone.
+
+    Attributes:
+        slab: the whole crop.
+        outline: the same tissue with the nodule's feathered outline as weight.
+    """
+
+    slab: Piece
+    outline: Piece
+
+    @property
+    def diameter_mm(self) -> float:
+        """Of the sphere of equal volume."""
+        return self.slab.diameter_mm
+
+
+def load_nodule_crops(folder: Path) -> list[NoduleCrop]:
+    """The nodules of a folder with `nodules.csv`, `image/` and `mask/` (NIfTI, true HU), at 1 mm, in file order.
 
     Raises:
         FileNotFoundError: when `nodules.csv` is not there.
     """
     table = pd.read_csv(folder / "nodules.csv")
-    chips = []
+    crops = []
     for row in table.to_dict("records"):
-        image = _resampled(sitk.ReadImage(str(folder / "image" / str(row["voi"])), sitk.sitkFloat32), spacing_mm)
-        mask = _resampled(sitk.ReadImage(str(folder / "mask" / str(row["voi"])), sitk.sitkFloat32), spacing_mm)
-        chips.append(Chip(image, mask, float(row["diameter_mm"]), str(row["patient_id"]), float(row["malignancy"])))
-    return chips
+        image = sitk.ReadImage(str(folder / "image" / str(row["voi"])), sitk.sitkFloat32)
+        outline = sitk.ReadImage(str(folder / "mask" / str(row["voi"])), sitk.sitkFloat32)
+        hu, mask = at_1mm(image), at_1mm(outline)
+        middle = cast(tuple[float, float, float], tuple(float(c) for c in ndimage.center_of_mass(mask)))
+        spacing = image.GetSpacing()
+        piece = Piece(
+            hu, faded(hu.shape, SLAB_FADE_MM), middle, float(row["diameter_mm"]), str(row["patient_id"]), spacing[2]
+        )
+        weight = feathered(mask) * faded(hu.shape, OUTLINE_FADE_MM)
+        crops.append(NoduleCrop(piece, replace(piece, weight=weight)))
+    return crops
 
 
-def _resampled(image: sitk.Image, spacing_mm: float) -> FloatVolume:
-    """Linear, over the voxel faces; the crop's missing z margin is later filled by the feathered mask."""
+def load_cubes(folder: Path) -> list[Piece]:
+    """Nodules in their own surroundings: a folder with `crops.csv` and `image/` (NIfTI cubes at 1 mm).
+
+    Raises:
+        FileNotFoundError: when `crops.csv` is not there.
+        ValueError: a cube that is not at 1 mm.
+    """
+    table = pd.read_csv(folder / "crops.csv", dtype={"patient_id": str})
+    cubes = []
+    for row in table.to_dict("records"):
+        image = sitk.ReadImage(str(folder / "image" / str(row["file"])), sitk.sitkFloat32)
+        if not np.allclose(image.GetSpacing(), 1.0, atol=0.01):
+            raise ValueError(f"cubes must have voxels of 1 mm, got {image.GetSpacing()} in {row['file']}")
+        hu = sitk.GetArrayFromImage(image)
+        center = (float(row["center_z"]), float(row["center_y"]), float(row["center_x"]))
+        cubes.append(
+            Piece(hu, faded(hu.shape, CUBE_FADE_MM), center, float(row["diameter_mm"]), str(row["patient_id"]))
+        )
+    return cubes
+
+
+def at_1mm(image: sitk.Image) -> FloatVolume:
+    """(Z, Y, X) at 1 mm, linear, over the outer faces of the voxels."""
     old = np.asarray(image.GetSpacing())
-    size = np.maximum(1, np.ceil(np.asarray(image.GetSize()) * old / spacing_mm)).astype(int)
+    size = np.maximum(1, np.ceil(np.asarray(image.GetSize()) * old)).astype(int)
     identity = sitk.Image(image)
     identity.SetOrigin((0.0, 0.0, 0.0))
     identity.SetDirection(np.eye(3).ravel().tolist())
-    origin = ((spacing_mm - old) / 2).tolist()
     filter_ = sitk.ResampleImageFilter()
     filter_.SetSize(size.tolist())
-    filter_.SetOutputSpacing([spacing_mm] * 3)
-    filter_.SetOutputOrigin(origin)
+    filter_.SetOutputSpacing([1.0] * 3)
+    filter_.SetOutputOrigin(((1.0 - old) / 2).tolist())
     filter_.SetInterpolator(sitk.sitkLinear)
     filter_.UseNearestNeighborExtrapolatorOn()
     return cast(FloatVolume, sitk.GetArrayFromImage(filter_.Execute(identity)))
 
 
-def varied(chip: Chip, rng: np.random.Generator) -> Chip:
-    """Flipped, turned about z by any angle and scaled by 0.85 to 1.15: a size change that keeps the rating true."""
-    scale = float(rng.uniform(*SCALE_RANGE))
-    angle = float(rng.uniform(0, 2 * np.pi))
-    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
-    matrix = turn @ np.diag(rng.choice([-1.0, 1.0], 3)) / scale
-    center = np.array(ndimage.center_of_mass(chip.mask))
-    half = int(np.ceil(scale * (0.5 * max(_extent(chip.mask)) + 5)))
-    shape = (2 * half + 1,) * 3
-    offset = center - matrix @ np.full(3, half)
-    hu = ndimage.affine_transform(chip.hu, matrix, offset, shape, order=1, mode="nearest")
-    mask = ndimage.affine_transform(chip.mask, matrix, offset, shape, order=1, mode="constant")
-    return Chip(hu, mask, chip.diameter_mm * scale, chip.patient_id, chip.malignancy)
-
-
-def _extent(mask: FloatVolume) -> list[int]:
-    where = np.argwhere(mask > 0.25)
-    return [int(n) for n in where.max(0) - where.min(0) + 1]
-
-
-def tissue_chip(host: npt.NDArray[np.int16], at_zyx: npt.ArrayLike, shape_of: Chip) -> Chip:
-    """Normal tissue of a host around a voxel, in the outline of a (varied) nodule: a negative to paste."""
-    size = np.asarray(shape_of.hu.shape)
-    start = np.clip(np.asarray(at_zyx, int) - size // 2, 0, np.maximum(np.asarray(host.shape) - size, 0))
-    piece = host[tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))].astype(np.float32)
-    padding = [(0, n - m) for n, m in zip(size, piece.shape, strict=True)]
-    return Chip(np.pad(piece, padding, mode="edge"), shape_of.mask, float("nan"), "normal tissue")
-
-
-def paste(hu: FloatVolume, chip: Chip, center_zyx: npt.ArrayLike) -> None:
-    """Blend the chip into `hu` (Z, Y, X) in place, its middle voxel at `center_zyx` (whole numbers).
-
-    What falls outside the host is cut off.
-    """
-    size = np.asarray(chip.hu.shape)
-    start = np.asarray(center_zyx, int) - size // 2
-    low, high = np.maximum(start, 0), np.minimum(start + size, hu.shape)
-    if np.any(high <= low):
-        return
-    host = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    part = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
-    tissue = _matched(chip, hu[host])[part]
-    weight = feathered(chip.mask)[part]
-    hu[host] += weight * (tissue - hu[host])
+def faded(shape: tuple[int, ...], fade_mm: tuple[float, float]) -> FloatVolume:
+    """(Z, Y, X) weights at 1 mm: 0 at the faces of a crop, 1 from `fade_mm` (along z, in plane) inwards."""
+    weight = np.ones(shape, np.float32)
+    for axis, (n, fade) in enumerate(zip(shape, (fade_mm[0], fade_mm[1], fade_mm[1]), strict=True)):
+        depth = np.minimum(np.arange(n), np.arange(n)[::-1]) + 0.5
+        profile = np.clip(depth / fade, 0, 1).astype(np.float32)
+        weight *= profile.reshape([-1 if a == axis else 1 for a in range(3)])
+    return weight
 
 
 def feathered(mask: FloatVolume) -> FloatVolume:
@@ -129,15 +146,124 @@ def feathered(mask: FloatVolume) -> FloatVolume:
     return cast(FloatVolume, np.maximum(np.clip(soft * 1.3, 0, 1), np.clip(mask, 0, 1)).astype(np.float32))
 
 
-def _matched(chip: Chip, host: FloatVolume) -> FloatVolume:
-    """The chip with its lung level moved to the host's; soft tissue keeps its HU."""
-    around = chip.hu[(chip.mask < 0.05) & (chip.hu < LUNG_BELOW_HU)]
+def tissue_like(piece: Piece, host: npt.NDArray[np.int16], at_zyx: npt.ArrayLike) -> Piece:
+    """Normal tissue of a host in the shape of a piece and seen through its slices: a negative to blend.
+
+    Args:
+        piece: whose weights and slice distance it takes.
+        host: (Z, Y, X) HU at 1 mm.
+        at_zyx: voxel of the host that comes to the piece's centre; what lies outside the host repeats its border.
+    """
+    start = np.rint(np.asarray(at_zyx, float) - piece.center_zyx).astype(int)
+    index = [np.clip(np.arange(n) + s, 0, m - 1) for n, s, m in zip(piece.hu.shape, start, host.shape, strict=True)]
+    hu = host[np.ix_(*index)].astype(np.float32)
+    return replace(piece, hu=resliced(hu, piece.slices_mm), diameter_mm=0.0, patient_id="normal tissue")
+
+
+def resliced(hu: FloatVolume, slices_mm: float) -> FloatVolume:
+    """A volume at 1 mm as slices so far apart would give it: sampled along z, and interpolated back."""
+    if slices_mm <= 1:
+        return hu
+    n = max(1, round(len(hu) / slices_mm))
+    slices = _along_z(hu, (np.arange(n) + 0.5) * len(hu) / n - 0.5)
+    return _along_z(slices, (np.arange(len(hu)) + 0.5) * n / len(hu) - 0.5)
+
+
+def boxed(hu: FloatVolume, width_mm: float) -> FloatVolume:
+    """The mean over so many mm along z, centred on each voxel whatever the width: nothing moves."""
+    half = (max(width_mm, 1.0) - 1) / 2
+    whole = int(np.floor(half))
+    weights = np.ones(2 * whole + 3)
+    weights[[0, -1]] = half - whole
+    return cast(FloatVolume, ndimage.correlate1d(hu, weights / weights.sum(), axis=0, mode="nearest"))
+
+
+def random_turn(rng: np.random.Generator) -> tuple[Matrix, float]:
+    """A turn about z by any angle, a tilt of at most 12 degrees, mirrors, and a scale.
+
+    Returns:
+        the matrix (3, 3) from a step in the new picture (z, y, x) to one in the old, and the scale by which things
+        grow: 0.85 to 1.18, a change of size that keeps a rating true.
+    """
+    scale = float(np.exp(rng.uniform(*np.log(SCALE_RANGE))))
+    angle, tilt, about = rng.uniform(0, 2 * np.pi), rng.uniform(-MOST_TILT, MOST_TILT), rng.uniform(0, 2 * np.pi)
+    spin = _about_z(float(angle))
+    lean = _about_z(float(about)) @ _about_x(float(tilt)) @ _about_z(float(-about))
+    return spin @ lean @ np.diag(rng.choice([-1.0, 1.0], 3)) / scale, scale
+
+
+def sampled(
+    volume: npt.NDArray[np.generic],
+    matrix: Matrix,
+    old_zyx: npt.ArrayLike,
+    new_zyx: npt.ArrayLike,
+    shape: tuple[int, int, int],
+    fill: float = 0.0,
+    order: int = 1,
+) -> FloatVolume:
+    """A volume through a turn: the voxel `old_zyx` of it comes to `new_zyx` of the result (fractions allowed).
+
+    Args:
+        volume: (Z, Y, X).
+        matrix: from steps in the result to steps in the volume.
+        old_zyx, new_zyx: the point that stays.
+        shape: of the result.
+        fill: outside of the volume.
+        order: 1 linear, 0 nearest.
+    """
+    offset = np.asarray(old_zyx, float) - matrix @ np.asarray(new_zyx, float)
+    made = ndimage.affine_transform(
+        volume, matrix, offset, shape, output=np.float32, order=order, mode="constant", cval=fill, prefilter=False
+    )
+    return cast(FloatVolume, made)
+
+
+def blend(hu: FloatVolume, piece: Piece, place_zyx: npt.ArrayLike, matrix: Matrix) -> FloatVolume:
+    """Blend a turned piece into `hu` (Z, Y, X) in place, its centre at `place_zyx` (fractions allowed).
+
+    Its lung takes the level of the lung around the place; soft tissue keeps its HU.
+
+    Returns:
+        the weights (Z, Y, X) with which it went in.
+    """
+    place = np.asarray(place_zyx, float)
+    reach = _reach(piece, matrix)
+    low = np.maximum(np.floor(place - reach), 0).astype(int)
+    high = np.minimum(np.ceil(place + reach) + 1, hu.shape).astype(int)
+    all_weights = np.zeros(hu.shape, np.float32)
+    if np.any(high <= low):
+        return all_weights
+    window = tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True))
+    z, y, x = (int(n) for n in high - low)
+    weight = sampled(piece.weight, matrix, piece.center_zyx, place - low, (z, y, x))
+    tissue = sampled(piece.hu, matrix, piece.center_zyx, place - low, (z, y, x), fill=-1000.0)
+    part = hu[window]
+    part += weight * (_matched(tissue, weight, part) - part)
+    all_weights[window] = weight
+    return all_weights
+
+
+def _reach(piece: Piece, matrix: Matrix) -> npt.NDArray[np.float64]:
+    """How far the turned piece reaches from its centre along each axis of the picture."""
+    shape = np.asarray(piece.hu.shape)
+    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), -1).reshape(-1, 3)
+    return cast(
+        npt.NDArray[np.float64], np.abs((corners - np.asarray(piece.center_zyx)) @ np.linalg.inv(matrix).T).max(0)
+    )
+
+
+def _matched(tissue: FloatVolume, weight: FloatVolume, host: FloatVolume) -> FloatVolume:
+    own = tissue[(weight > 0.5) & (tissue < LUNG_BELOW_HU)]
     local = host[host < LUNG_BELOW_HU]
-    if around.size < 20 or local.size < 20:
-        return chip.hu
-    shift = float(np.median(local) - np.median(around))
-    share = 1 - np.clip((chip.hu + 850) / 700, 0, 1)
-    return (chip.hu + shift * share).astype(np.float32)
+    if own.size < 20 or local.size < 20:
+        return tissue
+    return lung_shifted(tissue, float(np.median(local) - np.median(own)))
+
+
+def lung_shifted(hu: FloatVolume, shift: float) -> FloatVolume:
+    """Lung denser by `shift` HU (less dense when negative); from -150 HU upwards nothing changes."""
+    share = 1 - np.clip((hu + 850) / 700, 0, 1)
+    return (hu + np.float32(shift) * share).astype(np.float32)
 
 
 def paste_places(hu: FloatVolume, lungs: Mask, rng: np.random.Generator, n: int) -> npt.NDArray[np.int64]:
@@ -159,10 +285,10 @@ def paste_places(hu: FloatVolume, lungs: Mask, rng: np.random.Generator, n: int)
 
 
 def reacquired(hu: FloatVolume, rng: np.random.Generator) -> FloatVolume:
-    """Another scanner: slice thickness 1-4 mm (box along z), kernel (blur or sharpening), correlated noise, offset."""
+    """Another scanner: slice thickness 1-5 mm, kernel (blur or sharpening), correlated noise, offset."""
     out = hu
     if rng.random() < 0.5:
-        out = ndimage.uniform_filter1d(out, int(rng.integers(2, 5)), axis=0, mode="nearest")
+        out = boxed(out, float(np.exp(rng.uniform(np.log(1.2), np.log(5)))))
     kernel = rng.uniform(-0.6, 0.8)
     if kernel > 0.25:
         out = ndimage.gaussian_filter(out, (0, kernel, kernel))
@@ -172,3 +298,20 @@ def reacquired(hu: FloatVolume, rng: np.random.Generator) -> FloatVolume:
     noise = ndimage.gaussian_filter(noise, rng.uniform(0.3, 0.9))
     sigma = rng.uniform(0, 30) / max(float(noise.std()), 1e-6)
     return cast(FloatVolume, out + np.float32(sigma) * noise + np.float32(rng.normal(0, 15)))
+
+
+def _along_z(hu: FloatVolume, where: npt.NDArray[np.float64]) -> FloatVolume:
+    at = np.clip(where, 0, len(hu) - 1)
+    low = np.minimum(np.floor(at).astype(int), max(len(hu) - 2, 0))
+    share = (at - low).astype(np.float32)[:, None, None]
+    return cast(FloatVolume, hu[low] * (1 - share) + hu[np.minimum(low + 1, len(hu) - 1)] * share)
+
+
+def _about_z(angle: float) -> Matrix:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+
+
+def _about_x(angle: float) -> Matrix:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])

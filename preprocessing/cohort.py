@@ -44,7 +44,10 @@ def for_each_scan(
 
 
 def every_scan(
-    folders: Sequence[str], held_out_patients: Sequence[str], cache: Path | None
+    folders: Sequence[str | Path],
+    held_out_patients: Sequence[str],
+    cache: Path | None,
+    settings: PrepareSettings | None = None,
 ) -> Iterator[tuple[Scan, PreparedScan]]:
     """The prepared scans of several folders, for training, which must not silently run on fewer than asked.
 
@@ -52,6 +55,7 @@ def every_scan(
         folders: as `find_scans` takes them.
         held_out_patients: ids that are passed over.
         cache: of prepared scans, or None.
+        settings: of the preparation.
 
     Raises:
         FileNotFoundError: a folder does not exist.
@@ -63,7 +67,7 @@ def every_scan(
             continue
         if scan.refused is not None:
             raise ValueError(f"a scan to train on was refused ({scan.refused}): {scan.detail}")
-        yield scan, prepare_scan(scan, cache=cache)
+        yield scan, prepare_scan(scan, settings, cache)
 
 
 def write_scans(path: Path, scans: Sequence[Scan]) -> None:
