@@ -23,6 +23,7 @@ from phantom.shapes import Field, cover
 from phantom.vessels import Grid
 from preprocessing.annotations import Nodule
 from preprocessing.geometry import Geometry
+from preprocessing.lidc_shapes import NoduleShape
 from preprocessing.volume import Volume
 
 BACKGROUND_MM = 2.6
@@ -71,9 +72,10 @@ def simulate(
     settings: ChestSettings = ChestSettings(),
     nodules: Sequence[Lesion] | None = None,
     series_uid: str = "phantom",
+    shapes: tuple[NoduleShape, ...] | None = None,
 ) -> tuple[Volume, list[Nodule]]:
     """A scan and its nodules: `simulate_chest` without the extras."""
-    chest = simulate_chest(rng, settings, nodules, series_uid)
+    chest = simulate_chest(rng, settings, nodules, series_uid, shapes)
     return chest.volume, chest.nodules
 
 
@@ -82,6 +84,7 @@ def simulate_chest(
     settings: ChestSettings = ChestSettings(),
     nodules: Sequence[Lesion] | None = None,
     series_uid: str = "phantom",
+    shapes: tuple[NoduleShape, ...] | None = None,
 ) -> Chest:
     """A scan with everything known about it.
 
@@ -91,6 +94,8 @@ def simulate_chest(
         nodules: lesions to place, or None for a random number of random ones. One for which no room is found is
             left out, so the truth may be shorter.
         series_uid: put into the volume and the nodules.
+        shapes: outlines that random lesions are made from, one side of the split (`phantom.nodules.library`); None
+            takes all of LIDC's.
     """
     protocol = draw_protocol(rng, settings.matrix)
     if settings.thickness_mm is not None:
@@ -106,7 +111,7 @@ def simulate_chest(
     )
     if nodules is None:
         count = min(int(rng.poisson(settings.mean_nodules)), settings.most_nodules)
-        nodules = [draw_lesion(rng) for _ in range(count)]
+        nodules = [draw_lesion(rng, shapes) for _ in range(count)]
     lungs = fill_lungs(anatomy, grid, settings.targets_per_lung, rng)
     placed = place(nodules, anatomy, grid, lungs.branch_points, rng)
     hu, lung = _compose(anatomy, grid, lungs, placed, protocol, rng)

@@ -22,17 +22,26 @@ from tqdm import tqdm
 from phantom.acquisition import outside_circle
 from phantom.chest import Chest, ChestSettings, simulate_chest
 from phantom.dicom_writer import Series, hashed_uid, write_series
+from phantom.nodules import library
 from phantom.risk import ENRICHMENT, RISK_WITHOUT_NODULES, best_auc, nodule_risks, patient_risk
 from preprocessing.annotations import Nodule, write_annotations
 from preprocessing.entry import run
 from preprocessing.lidc_reading import RATINGS
+from preprocessing.splits import SplitSettings
+from runs.seeds import stream
 
 log = logging.getLogger(__name__)
 
 MOST_WORKERS = 2
 DEFAULT_CHEST = ChestSettings()
 # Raised when the same settings begin to give other bytes: an older cohort is then not continued.
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
+# Whose outlines the nodules have, and that side of the split as `library` takes it.
+OUTLINES: dict[str, tuple[SplitSettings | None, bool]] = {
+    "held_out": (SplitSettings(), True),
+    "training": (SplitSettings(), False),
+    "all": (None, False),
+}
 LAW = (
     "PanCan model 2b (McWilliams et al., NEJM 2013) on the ratings of each nodule, log odds + enrichment; "
     "patient 1 - (1 - leak) * prod(1 - p); label Bernoulli(p)"
@@ -49,6 +58,8 @@ class CohortSettings:
         seed: patient i depends on this and i only.
         workers: processes, 1 or 2.
         enrichment: added to the log odds of every nodule's risk.
+        outlines: of which patients the nodules have their outlines: held_out (the default: cohorts are measured on),
+            training or all, by `preprocessing.splits`.
         chest: what the scans are like.
     """
 
@@ -57,6 +68,7 @@ class CohortSettings:
     seed: int = 0
     workers: int = MOST_WORKERS
     enrichment: float = ENRICHMENT
+    outlines: str = "held_out"
     chest: ChestSettings = field(default_factory=ChestSettings)
 
 
@@ -67,6 +79,7 @@ def make_cohort(
     chest: ChestSettings = DEFAULT_CHEST,
     enrichment: float = ENRICHMENT,
     workers: int = MOST_WORKERS,
+    outlines: str = "held_out",
 ) -> Path:
     """Write `dicom/`, `annotations.csv`, `labels.csv`, `nodules.csv` and `cohort.json` under `out`.
 
@@ -80,6 +93,7 @@ def make_cohort(
         chest: what the scans are like.
         enrichment: added to the log odds of every nodule's risk.
         workers: processes, 1 or 2.
+        outlines: a key of `OUTLINES`.
 
     Returns:
         out.
@@ -92,11 +106,13 @@ def make_cohort(
             f"patients must be at least 1, seed at least 0 and workers 1 to {MOST_WORKERS}; "
             f"got {patients}, {seed} and {workers}"
         )
-    recipe = _recipe(seed, chest, enrichment)
+    if outlines not in OUTLINES:
+        raise ValueError(f"outlines must be one of {', '.join(OUTLINES)}; got '{outlines}'")
+    recipe = _recipe(seed, chest, enrichment, outlines)
     _check(out, patients, recipe)
     missing = [i for i in range(patients) if not _is_complete(out, i)]
     if missing:
-        work = partial(make_patient, out, seed, chest, enrichment)
+        work = partial(make_patient, out, seed, chest, enrichment, outlines)
         for _ in tqdm(_each(work, missing, workers), total=len(missing), desc="phantoms", file=sys.stderr):
             pass
     shutil.rmtree(out / "part", ignore_errors=True)
@@ -104,16 +120,21 @@ def make_cohort(
     return out
 
 
-def make_patient(out: Path, seed: int, chest: ChestSettings, enrichment: float, index: int) -> None:
+def make_patient(out: Path, seed: int, chest: ChestSettings, enrichment: float, outlines: str, index: int) -> None:
     """Simulate and write one patient under `out`; whole or not at all."""
     patient, key = patient_name(index), f"phantom/{seed}/{index}"
-    made = simulate_chest(np.random.default_rng([seed, index, 0]), chest, series_uid=hashed_uid(key, "series"))
-    rng = np.random.default_rng([seed, index, 1])
+    made = simulate_chest(
+        stream("phantom.cohort.scan", seed, index),
+        chest,
+        series_uid=hashed_uid(key, "series"),
+        shapes=library(*OUTLINES[outlines]),
+    )
+    rng = stream("phantom.cohort.label", seed, index)
     risks = nodule_risks(made.nodules, made.upper, enrichment)
     probability = patient_risk(risks)
     truth = {
         "patient_id": patient,
-        "recipe": _recipe(seed, chest, enrichment),
+        "recipe": _recipe(seed, chest, enrichment, outlines),
         "seriesuid": made.volume.series_uid,
         "probability": probability,
         "cancer": int(rng.random() < probability),
@@ -135,8 +156,16 @@ def patient_name(index: int) -> str:
     return f"PHANTOM-{index + 1:04d}"
 
 
-def _recipe(seed: int, chest: ChestSettings, enrichment: float) -> dict[str, Any]:
-    return {"version": RECIPE_VERSION, "seed": seed, "enrichment": enrichment, "chest": asdict(chest)}
+def _recipe(seed: int, chest: ChestSettings, enrichment: float, outlines: str) -> dict[str, Any]:
+    split, _ = OUTLINES[outlines]
+    return {
+        "version": RECIPE_VERSION,
+        "seed": seed,
+        "enrichment": enrichment,
+        "outlines": outlines,
+        "split": None if split is None else split.describe(),
+        "chest": asdict(chest),
+    }
 
 
 def _write(made: Chest, folder: Path, patient: str, key: str, rng: np.random.Generator) -> None:
@@ -245,7 +274,15 @@ def _nodule_table(rows: Iterable[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
 
 def _task(settings: CohortSettings) -> None:
     out = Path(settings.out).expanduser()
-    make_cohort(out, settings.patients, settings.seed, settings.chest, settings.enrichment, settings.workers)
+    make_cohort(
+        out,
+        settings.patients,
+        settings.seed,
+        settings.chest,
+        settings.enrichment,
+        settings.workers,
+        settings.outlines,
+    )
     log.info("phantom cohort written to %s", out)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from preprocessing.lidc_shapes import NoduleShape, read_nodule_shapes
+from preprocessing.splits import SplitSettings
 
 Field = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]
@@ -70,13 +71,37 @@ class Lesion:
 
 
 @lru_cache(maxsize=1)
-def library() -> tuple[NoduleShape, ...]:
-    """One outline for each LIDC nodule of 3 to 30 mm."""
+def _whole_library() -> tuple[NoduleShape, ...]:
     return tuple(s for s in read_nodule_shapes() if SMALLEST_MM <= s.diameter_mm <= LARGEST_MM)
 
 
+def library(split: SplitSettings | None = None, held_out: bool = False) -> tuple[NoduleShape, ...]:
+    """One outline for each LIDC nodule of 3 to 30 mm.
+
+    Args:
+        split: keeps one side of it only; None keeps both.
+        held_out: the side to measure on; else the one to learn from.
+
+    Raises:
+        ValueError: the split leaves no outline on that side.
+    """
+    shapes = _whole_library()
+    if split is None:
+        return shapes
+    sides = {patient: split.holds_out(patient) for patient in {s.patient_id for s in shapes}}
+    kept = tuple(s for s in shapes if sides[s.patient_id] == held_out)
+    if not kept:
+        raise ValueError(f"no outline is left {'to measure on' if held_out else 'to learn from'}: {split.describe()}")
+    return kept
+
+
 def draw_lesion(rng: np.random.Generator, shapes: tuple[NoduleShape, ...] | None = None) -> Lesion:
-    """A lesion after a random real nodule: turned, mirrored, scaled by 0.9 to 1.15, with tissue from its ratings."""
+    """A lesion after a random real nodule: turned, mirrored, scaled by 0.9 to 1.15, with tissue from its ratings.
+
+    Args:
+        rng: the only source of randomness.
+        shapes: outlines to draw from, see `library`; None takes all.
+    """
     shapes = library() if shapes is None else shapes
     shape = shapes[int(rng.integers(len(shapes)))]
     scale = float(rng.uniform(0.9, 1.15))

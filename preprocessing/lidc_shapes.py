@@ -17,12 +17,14 @@ class NoduleShape:
     """One reader's outline of one nodule.
 
     Attributes:
+        patient_id: whose nodule it is; splits go by patient.
         ratings: that reader's, by name; texture 1 ground glass to 5 solid, calcification 6 none.
         mask: (Z, Y, X) bool, cropped to the nodule.
         spacing_mm: slice spacing and pixel spacing of the scan.
         diameter_mm: of the sphere of equal volume.
     """
 
+    patient_id: str
     ratings: dict[str, int]
     mask: Mask
     spacing_mm: tuple[float, float]
@@ -40,6 +42,7 @@ def median_shape(nodule: LidcNodule) -> NoduleShape:
     chosen = int(np.argsort(nodule.diameters_mm, kind="stable")[nodule.n_readers // 2])
     scan = nodule.scan
     return NoduleShape(
+        scan.patient_id,
         nodule.readings[chosen].ratings,
         nodule.masks[chosen].cropped.voxels,
         (scan.slice_spacing_mm, scan.pixel_spacing_mm),

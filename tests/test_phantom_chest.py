@@ -9,10 +9,11 @@ import pytest
 from scipy import ndimage
 
 from phantom.acquisition import KERNELS, Protocol, Scanner, outside_circle
-from phantom.chest import Chest, ChestSettings, simulate_chest
+from phantom.chest import Chest, ChestSettings, simulate, simulate_chest
 from phantom.nodules import Lesion
 from phantom.vessels import Grid, grow, paint
 from preprocessing.lidc_reading import RATINGS
+from preprocessing.lidc_shapes import NoduleShape
 from preprocessing.lungs import lung_mask
 
 SMALL = ChestSettings(matrix=128, targets_per_lung=80, thickness_mm=5.0)
@@ -115,3 +116,14 @@ def test_padding_only_for_round_fields_of_view() -> None:
         [1, 1, 0, 1, 1],
     ]
     assert outside_circle(replace(protocol, round_fov=False)) is None
+
+
+def test_random_nodules_have_only_the_outlines_that_were_given() -> None:
+    z, y, x = np.ogrid[-5:6, -5:6, -5:6]
+    mask = z**2 + y**2 + x**2 <= 25
+    rated = {**dict.fromkeys(RATINGS, 1), "texture": 5, "calcification": 6, "subtlety": 2}
+    only = NoduleShape("somebody", rated, mask, (2.0, 2.0), 20.0)
+    settings = replace(SMALL, mean_nodules=4.0)
+    _, nodules = simulate(np.random.default_rng(1), settings, shapes=(only,))
+    assert nodules
+    assert all(n.ratings["subtlety"] == 2 and 17 < n.diameter_mm < 24 for n in nodules)

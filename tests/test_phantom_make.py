@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from phantom.chest import ChestSettings
+from phantom.chest import Chest, ChestSettings, simulate, simulate_chest
 from phantom.make import CohortSettings, make_cohort
+from phantom.nodules import library
 from preprocessing.annotations import read_annotations
 from preprocessing.entry import compose_settings
 from preprocessing.intake import find_scans
+from preprocessing.lidc_shapes import NoduleShape
 from preprocessing.read import read_volume
+from preprocessing.splits import SplitSettings
+from runs.seeds import stream
 
 SMALL = ChestSettings(matrix=96, targets_per_lung=60, thickness_mm=5.0, mean_nodules=4.0)
 
@@ -90,9 +95,11 @@ def test_a_patient_depends_on_seed_and_number_only(cohort: Path, tmp_path: Path)
         ({"workers": 3}, "workers"),
         ({"seed": 2}, "another seed"),
         ({"patients": 1}, "more than the 1"),
+        ({"outlines": "all"}, "other settings"),
+        ({"outlines": "mine"}, "held_out, training, all; got 'mine'"),
     ],
 )
-def test_wrong_use_is_refused(cohort: Path, numbers: dict[str, int], match: str) -> None:
+def test_wrong_use_is_refused(cohort: Path, numbers: dict[str, Any], match: str) -> None:
     before = contents(cohort)
     with pytest.raises(ValueError, match=match):
         make_cohort(cohort, **{"patients": 2, "seed": 1, "chest": SMALL, "workers": 1, **numbers})
@@ -110,3 +117,31 @@ def test_other_things_are_not_written_over(tmp_path: Path) -> None:
 def test_yaml_and_dataclass_agree() -> None:
     settings = compose_settings(CohortSettings, "phantom", ["out=somewhere", "chest.thickness_mm=2.5"])
     assert settings == CohortSettings(out="somewhere", chest=ChestSettings(thickness_mm=2.5))
+
+
+@pytest.mark.parametrize(("outlines", "sides"), [("held_out", {True}), ("training", {False}), ("all", {True, False})])
+def test_nodules_have_the_outlines_of_the_patients_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outlines: str, sides: set[bool]
+) -> None:
+    pools: list[tuple[NoduleShape, ...]] = []
+
+    def watched(*args: Any, shapes: tuple[NoduleShape, ...], **more: Any) -> Chest:
+        pools.append(shapes)
+        return simulate_chest(*args, shapes=shapes, **more)
+
+    monkeypatch.setattr("phantom.make.simulate_chest", watched)
+    make_cohort(tmp_path, 1, 0, SMALL, workers=1, outlines=outlines)
+    (pool,) = pools
+    assert {SplitSettings().holds_out(shape.patient_id) for shape in pool} == sides
+    summary = json.loads((tmp_path / "cohort.json").read_text())
+    assert summary["outlines"] == outlines
+    assert summary["split"] == (None if outlines == "all" else SplitSettings().describe())
+
+
+def test_a_chest_to_learn_from_is_never_one_of_a_cohort(cohort: Path) -> None:
+    (first,) = find_scans(cohort / "dicom/PHANTOM-0001")
+    learnt, _ = simulate(stream("classification.background", 1, 0), SMALL, shapes=library(SplitSettings()))
+    made, _ = simulate(stream("phantom.cohort.scan", 1, 0), SMALL, shapes=library(SplitSettings(), held_out=True))
+    hu = read_volume(first).hu
+    assert hu.shape == made.hu.shape
+    assert learnt.hu.shape != hu.shape or not np.array_equal(learnt.hu, made.hu)

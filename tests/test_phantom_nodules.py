@@ -8,16 +8,17 @@ import pytest
 from phantom.nodules import LARGEST_MM, SMALLEST_MM, Lesion, draw_lesion, library
 from preprocessing.lidc_reading import RATINGS
 from preprocessing.lidc_shapes import NoduleShape
+from preprocessing.splits import SplitSettings
 
 
-def shape(radius_mm: float = 6.0, **ratings: int) -> NoduleShape:
+def shape(radius_mm: float = 6.0, patient_id: str = "LIDC-IDRI-0002", **ratings: int) -> NoduleShape:
     """A ball as a reader would outline it on 2 mm slices with 0.7 mm pixels."""
     dz, dxy = 2.0, 0.7
     z, y, x = (np.arange(-n, n + 1) * s for n, s in ((6, dz), (14, dxy), (14, dxy)))
     mask = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= radius_mm**2
     diameter = float((6 / np.pi * mask.sum() * dz * dxy**2) ** (1 / 3))
     rated = {**dict.fromkeys(RATINGS, 1), "texture": 5, "calcification": 6, **ratings}
-    return NoduleShape(rated, mask, (dz, dxy), diameter)
+    return NoduleShape(patient_id, rated, mask, (dz, dxy), diameter)
 
 
 def volume(lesion: Lesion) -> float:
@@ -82,3 +83,21 @@ def test_library_holds_one_outline_for_each_lidc_nodule_of_phantom_size() -> Non
     shapes = library()
     assert 2300 < len(shapes) < 2700  # LIDC reports 2,669 lesions marked as nodules of 3 mm and more
     assert all(SMALLEST_MM <= s.diameter_mm <= LARGEST_MM for s in shapes)
+
+
+def test_outlines_are_split_by_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = SplitSettings(held_out_fold=None, held_out_patients=("A", "C"))
+    mine = tuple(shape(patient_id=p) for p in ("A", "B", "C", "A"))
+    monkeypatch.setattr("phantom.nodules._whole_library", lambda: mine)
+    assert library() == mine
+    assert library(named) == mine[1:2]
+    assert library(named, held_out=True) == (mine[0], mine[2], mine[3])
+    with pytest.raises(ValueError, match="no outline is left to measure on"):
+        library(SplitSettings(None, ()), held_out=True)
+
+
+def test_the_two_sides_of_lidc_share_no_patient() -> None:
+    learnt, measured = library(SplitSettings()), library(SplitSettings(), held_out=True)
+    assert not {s.patient_id for s in learnt} & {s.patient_id for s in measured}
+    assert len(learnt) + len(measured) == len(library())
+    assert 500 < len(measured) < 800  # about a quarter of 2,600

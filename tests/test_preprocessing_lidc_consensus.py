@@ -93,6 +93,7 @@ def test_tilted_slices_are_refused() -> None:
 def test_the_reading_of_median_diameter_gives_the_shape() -> None:
     (nodule,) = find_nodules(scan(*(reading(square(20 - s, 20 - s, 2 * s), texture=s) for s in (4, 2, 5, 3))))
     shape = median_shape(nodule)
+    assert shape.patient_id == "LIDC-IDRI-9999"
     assert shape.ratings["texture"] == 4
     assert shape.mask.shape == (1, 7, 7)
     assert shape.spacing_mm == (2.0, 0.5)
