@@ -14,6 +14,7 @@ from detection.settings import DataSettings
 from detection.spheres import Spheres, spheres
 from phantom.chest import simulate
 from phantom.hybrid import NoduleCrop, Piece, load_cubes, load_nodule_crops
+from phantom.nodules import library
 from preprocessing.annotations import Nodule, read_annotations
 from preprocessing.cohort import every_scan
 from preprocessing.geometry import Geometry, IntTriple
@@ -39,8 +40,9 @@ def load_hosts(data: DataSettings, seed: int) -> list[Host]:
     share = data.phantom_share if hosts else 1.0
     real_weight, phantom_weight = (1 - share) / max(len(hosts), 1), share / max(data.phantoms, 1)
     hosts = [replace(host, weight=real_weight) for host in hosts]
+    outlines = library(data.split) if data.phantoms else None
     for index in tqdm(range(data.phantoms), desc="phantom hosts", disable=not data.phantoms):
-        volume, nodules = simulate(stream("detection.host", seed, index))
+        volume, nodules = simulate(stream("detection.host", seed, index), shapes=outlines)
         hosts.append(replace(_host(prepare(volume, WIDE), nodules, []), weight=phantom_weight))
     return hosts
 
