@@ -18,9 +18,9 @@ from classification.network import NoduleNetwork, to_ratings
 from classification.noisy_or import NoisyOrBag, contribution, patient_probability
 from classification.settings import InferenceSettings, ModelSettings
 from detection.candidate import Candidate
-from runs.weights import load_weights
 from preprocessing.patches import normalise
 from preprocessing.prepare import PreparedScan
+from runs.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_WEIGHTS = "nodule-mil-v1"

@@ -21,8 +21,8 @@ from classification.network import RATING_SCALES, NoduleNetwork, NoduleOutputs
 from classification.noisy_or import NoisyOrBag
 from classification.samples import Samples, held_out, join, read_nodules
 from classification.settings import DataSettings, TrainSettings
-from runs.weights import save_weights
 from preprocessing.entry import run
+from runs.weights import save_weights
 
 log = logging.getLogger(__name__)
 

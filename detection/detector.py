@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from detection.settings import InferenceSettings, ModelSettings
 from detection.tiling import tiles
 from preprocessing.geometry import IntTriple
 from preprocessing.patches import normalise
+from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
 from runs.weights import load_weights
 
@@ -45,7 +47,8 @@ class NoduleDetector:
         self.network = fused(network).to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.grid = AnchorGrid(model.anchor_sizes_mm, STRIDE, model.cell_center)
         self.settings = settings or InferenceSettings()
-        self.provenance = provenance or {}
+        how = ", ".join(f"{key}={value}" for key, value in asdict(self.settings).items())
+        self.provenance = {**provenance, "detector_inference": how} if provenance else {}
 
     def detect(self, prepared: PreparedScan) -> list[Candidate]:
         """Candidates whose centre lies in the lung mask, best first, at most `max_candidates`.
@@ -129,5 +132,6 @@ def load_detector(weights: str | Path | None = None, settings: InferenceSettings
     )
     network = build_network(model)
     network.load_state_dict(state)
+    check_preparation(card)
     provenance = {"detector": str(card.get("name", name)), "detector_sha256": str(card["sha256"])[:16]}
     return NoduleDetector(network, model, settings, provenance)

@@ -245,7 +245,7 @@ def _blend(
 def _at(weights: FloatVolume, marks: Spheres) -> npt.NDArray[np.float32]:
     """(n,) weights at the centres of marks; those outside take the nearest voxel's."""
     z, y, x = np.clip(np.rint(marks[:, :3]), 0, np.asarray(weights.shape) - 1).astype(int).T
-    return weights[z, y, x]
+    return np.asarray(weights[z, y, x])
 
 
 def _per_cell(seam: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

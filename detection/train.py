@@ -15,8 +15,7 @@ from detection.hosts import load_context, load_crops, load_hosts
 from detection.sampling import HybridPatches, collate
 from detection.settings import TrainSettings
 from preprocessing.entry import run
-from preprocessing.patches import WINDOW_HU
-from preprocessing.prepare import PrepareSettings
+from preprocessing.preparation import preparation
 from runs.card import origin, stated
 from runs.loop import ONLY_SPEED, fit
 from runs.run_folder import WEIGHTS, claim, finished
@@ -68,7 +67,7 @@ def card_of(settings: TrainSettings, counts: dict[str, int]) -> dict[str, Any]:
     return {
         "name": settings.experiment,
         "model": asdict(settings.model),
-        "preparation": {"spacing_mm": PrepareSettings().spacing_mm, "window_hu": list(WINDOW_HU)},
+        "preparation": preparation(),
         "training": stated(settings, ("model", "data", "out", "resume")),
         "data": {**stated(settings.data), **counts},
         "split": settings.data.split.describe(),

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from monai.apps.detection.utils.ATSS_matcher import ATSSMatcher
+from monai.data.box_utils import box_iou
 from scipy import ndimage
 
 from detection.boxes import AnchorGrid, cubes, suppress
-from detection.criterion import DetectionCriterion, flatten_heads
+from detection.criterion import DetectionCriterion, Truth, flatten_heads
 from detection.detector import NoduleDetector
 from detection.network import build_network, fused
 from detection.settings import InferenceSettings, ModelSettings
@@ -19,28 +21,63 @@ GRID = AnchorGrid((4, 8, 16), stride=4)
 TINY = ModelSettings(widths=(4, 4, 4, 4), head_width=4, anchor_sizes_mm=(4.0, 8.0, 16.0))
 
 
-def test_anchors_sit_in_the_middle_of_their_cells_size_fastest() -> None:
+def truth(nodules: list[tuple[float, ...]], ignored: list[tuple[float, ...]] = (), cells: int = 8) -> Truth:
+    def rows(marks: list[tuple[float, ...]]) -> torch.Tensor:
+        return torch.tensor(marks, dtype=torch.float32).reshape(1, -1, 4)
+
+    return Truth(rows(nodules), rows(list(ignored)), torch.ones(1, cells, cells, cells))
+
+
+def test_anchors_sit_in_the_middle_of_their_voxels_size_fastest() -> None:
+    # Cell 0 holds the voxels 0 to 3, whose middle is 1.5.
     anchors = GRID.anchors((2, 3, 4))
     assert anchors.shape == (2 * 3 * 4 * 3, 6)
-    assert anchors[0].tolist() == [0, 0, 0, 4, 4, 4]
-    assert anchors[1].tolist() == [-2, -2, -2, 6, 6, 6]
-    assert anchors[3].tolist() == [0, 0, 4, 4, 4, 8]  # the next cell along x
-    assert anchors[-1].tolist() == [-2, 2, 6, 14, 18, 22]
+    assert anchors[0].tolist() == [-0.5, -0.5, -0.5, 3.5, 3.5, 3.5]
+    assert anchors[1].tolist() == [-2.5, -2.5, -2.5, 5.5, 5.5, 5.5]
+    assert anchors[3].tolist() == [-0.5, -0.5, 3.5, 3.5, 3.5, 7.5]  # the next cell along x
+    assert anchors[-1].tolist() == [-2.5, 1.5, 5.5, 13.5, 17.5, 21.5]
+    # compact-v1 was trained half a voxel off and is decoded so.
+    assert AnchorGrid((4,), 4, 2.0).anchors((1, 1, 1))[0].tolist() == [0, 0, 0, 4, 4, 4]
+
+
+def test_anchors_are_symmetric_in_a_patch() -> None:
+    centers = GRID.centers((8, 8, 8))
+    torch.testing.assert_close(centers.mean(0), torch.full((3,), 31 / 2))
 
 
 def test_every_nodule_gets_an_anchor_of_its_size() -> None:
     anchors = GRID.anchors((8, 8, 8))
-    boxes = cubes(torch.tensor([[8.0, 8, 8], [20, 21, 19], [17.9, 6.1, 26]]), torch.tensor([16.0, 8.0, 3.0]))
-    matches = GRID.match(boxes, anchors)
+    nodules = torch.tensor([[[8.0, 8, 8, 16], [20, 21, 19, 8], [17.9, 6.1, 26, 3], [0, 0, 0, 0]]])
+    matches = GRID.match(nodules, (8, 8, 8))[0]
     for index, size in enumerate([16, 8, 4]):
         mine = anchors[matches == index]
         assert len(mine) >= 1
         edges = (mine[:, 3] - mine[:, 0]).tolist()
         assert size in edges
+    assert int(matches.max()) == 2
+
+
+def test_a_batch_is_matched_as_monai_matches_each_image() -> None:
+    reference = ATSSMatcher(4, box_iou, center_in_gt=False)
+    torch.manual_seed(0)
+    anchors = GRID.anchors((12, 12, 12))
+    for _ in range(20):
+        nodules = torch.cat([torch.rand(2, 3, 3) * 44 + 2, torch.exp(torch.rand(2, 3, 1) * 2.2 + 1.1)], -1)
+        nodules[1, 2] = 0
+        ours = GRID.match(nodules, (12, 12, 12))
+        for row, image, n in zip(ours, nodules, (3, 2), strict=True):
+            boxes = cubes(image[:n, :3], image[:n, 3])
+            overlaps, theirs = reference.compute_matches(boxes, anchors, [len(anchors)], 3)
+            theirs = theirs.clamp_min(-1)
+            for k in range(n):
+                if not bool((theirs == k).any()):
+                    theirs[int(overlaps[k].argmax())] = k
+            assert bool((row == theirs).all())
 
 
 def test_no_nodule_means_background_everywhere() -> None:
-    assert (GRID.match(torch.zeros((0, 6)), GRID.anchors((2, 2, 2))) == -1).all()
+    assert (GRID.match(torch.zeros((2, 0, 4)), (2, 2, 2)) == -1).all()
+    assert (GRID.match(torch.zeros((2, 3, 4)), (2, 2, 2)) == -1).all()
 
 
 def test_codes_round_trip() -> None:
@@ -63,36 +100,57 @@ def test_heads_flatten_in_anchor_order() -> None:
     logits = torch.stack([base + a / 10 for a in range(3)])[None]
     codes = torch.stack([base + 1000 * c for a in range(3) for c in range(6)])[None]
     flat_logits, flat_codes = flatten_heads(logits, codes)
-    centers = ((anchors[:, :3] + anchors[:, 3:]) / 2 - 2) / 4
+    centers = ((anchors[:, :3] + anchors[:, 3:]) / 2 - 1.5) / 4
     expected = centers @ torch.tensor([100.0, 10.0, 1.0])
     torch.testing.assert_close(flat_logits[0].floor(), expected)
     torch.testing.assert_close(flat_codes[0, :, 2], expected + 2000)
 
 
+def right_answer() -> tuple[torch.Tensor, torch.Tensor]:
+    """Maps that say exactly one nodule of 8 mm at (16, 16, 16)."""
+    anchors = GRID.anchors((8, 8, 8))
+    matches = GRID.match(truth([(16, 16, 16, 8)]).nodules, (8, 8, 8))[0]
+    logits = torch.where(matches >= 0, 12.0, -12.0).reshape(8, 8, 8, 3).permute(3, 0, 1, 2)[None]
+    box = cubes(torch.tensor([[16.0, 16, 16]]), torch.tensor([8.0]))
+    codes = torch.zeros((len(anchors), 6))
+    codes[matches >= 0] = GRID.encode(box.expand(int((matches >= 0).sum()), 6), anchors[matches >= 0])
+    return logits, codes.reshape(8, 8, 8, 3, 6).permute(3, 4, 0, 1, 2).reshape(1, 18, 8, 8, 8)
+
+
 def test_losses_are_small_for_the_right_answer_and_ignored_places_teach_nothing() -> None:
     criterion = DetectionCriterion(GRID)
-    anchors = GRID.anchors((8, 8, 8))
-    boxes = [cubes(torch.tensor([[16.0, 16, 16]]), torch.tensor([8.0]))]
-    matches = GRID.match(boxes[0], anchors)
-    right = torch.where(matches >= 0, 12.0, -12.0).reshape(8, 8, 8, 3).permute(3, 0, 1, 2)[None]
-    codes = torch.zeros((len(anchors), 6))
-    codes[matches >= 0] = GRID.encode(boxes[0].expand(int((matches >= 0).sum()), 6), anchors[matches >= 0])
-    code_map = codes.reshape(8, 8, 8, 3, 6).permute(3, 4, 0, 1, 2).reshape(1, 18, 8, 8, 8)
-    terms = criterion(right, code_map, boxes, [torch.zeros((0, 4))])
+    logits, codes = right_answer()
+    terms = criterion(logits, codes, truth([(16, 16, 16, 8)]))
     assert float(terms["loss_score"]) < 1e-3
     assert float(terms["loss_box"]) < 1e-6
-    wrong = torch.full_like(right, 12.0)
-    everywhere = torch.tensor([[16.0, 16, 16, 500]])
-    silent = criterion(wrong, code_map, boxes, [everywhere])
+    wrong = torch.full_like(logits, 12.0)
+    silent = criterion(wrong, codes, truth([(16, 16, 16, 8)], [(16, 16, 16, 500)]))
     assert float(silent["loss_score"]) < 1e-3
-    assert float(criterion(wrong, code_map, boxes, [torch.zeros((0, 4))])["loss_score"]) > 100
+    assert float(criterion(wrong, codes, truth([(16, 16, 16, 8)]))["loss_score"]) > 100
+
+
+def test_an_ignored_ball_reaches_half_its_diameter_and_no_further() -> None:
+    criterion = DetectionCriterion(GRID)
+    # Centred outside of the patch: cells 0 and 1 along z (1.5 and 5.5) lie within 12.5 of -5.
+    marks = truth([], [(-5, 13.5, 13.5, 25)])
+    weights = criterion.taught(marks, torch.Size((8, 8, 8))).reshape(8, 8, 8, 3)
+    assert weights[:3, 3, 3, 0].tolist() == [0, 0, 1]
+    assert float(weights[7].mean()) == 1
+
+
+def test_what_a_patch_does_not_know_teaches_nothing() -> None:
+    criterion = DetectionCriterion(GRID)
+    known = torch.ones(1, 8, 8, 8)
+    known[0, 2] = 0
+    weights = criterion.taught(truth([])._replace(known=known), torch.Size((8, 8, 8))).reshape(8, 8, 8, 3)
+    assert float(weights[2].sum()) == 0
+    assert float(weights[3].mean()) == 1
 
 
 def test_a_patch_without_nodules_trains() -> None:
     network = build_network(TINY)
-    terms = DetectionCriterion(AnchorGrid(TINY.anchor_sizes_mm, 4))(
-        *network(torch.rand(1, 1, 32, 32, 32)), [torch.zeros((0, 6))], [torch.zeros((0, 4))]
-    )
+    criterion = DetectionCriterion(AnchorGrid(TINY.anchor_sizes_mm, 4))
+    terms = criterion(*network(torch.rand(1, 1, 32, 32, 32)), truth([]))
     sum(terms.values()).backward()  # type: ignore[union-attr]
     assert all(bool(torch.isfinite(p.grad).all()) for p in network.parameters() if p.grad is not None)
 
@@ -156,3 +214,34 @@ def test_detection_does_not_depend_on_the_tiles_and_is_repeatable() -> None:
     for candidate in found:
         index = np.rint(prepared.volume.geometry.to_voxel(candidate.center_mm)).astype(int)
         assert prepared.lung_mask[tuple(index)]
+
+
+def test_boxes_outside_the_lungs_take_nobody_elses_place() -> None:
+    """600 boxes were kept before the mask was asked: on real scans up to 138 of them lay outside."""
+    torch.manual_seed(0)
+    network = build_network(TINY)
+    torch.nn.init.constant_(network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    hu = rng.integers(-1000, 100, (48, 48, 48)).astype(np.int16)
+    geometry = Geometry(hu.shape, (1, 1, 1), (0, 0, 0), np.eye(3))
+    mask = np.zeros(hu.shape, bool)
+    mask[20:28, 20:28, 20:28] = True
+    prepared = PreparedScan(Volume(hu, geometry, "1.2"), mask, geometry)
+    many = NoduleDetector(network, TINY, InferenceSettings(tile_candidates=10**6, nms_iou=1.0)).detect(prepared)
+    few = NoduleDetector(network, TINY, InferenceSettings(tile_candidates=5, nms_iou=1.0)).detect(prepared)
+    assert len(many) > 5
+    assert few == many[:5]
+
+
+def test_nothing_under_the_least_score_is_listed() -> None:
+    torch.manual_seed(0)
+    network = build_network(TINY)
+    torch.nn.init.constant_(network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
+    hu = np.random.default_rng(0).integers(-1000, 100, (48, 48, 48)).astype(np.int16)
+    geometry = Geometry(hu.shape, (1, 1, 1), (0, 0, 0), np.eye(3))
+    prepared = PreparedScan(Volume(hu, geometry, "1.2"), np.ones(hu.shape, bool), geometry)
+    every = NoduleDetector(network, TINY, InferenceSettings(max_candidates=500)).detect(prepared)
+    middle = float(np.median([c.score for c in every]))
+    above = NoduleDetector(network, TINY, InferenceSettings(max_candidates=500, min_score=middle)).detect(prepared)
+    assert 0 < len(above) < len(every)
+    assert min(c.score for c in above) >= middle
