@@ -5,37 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_phantom_hybrid import ball_piece, lung
 
-from detection.sampling import Host, HybridPatches, collate
-from detection.settings import SamplingSettings
-from detection.spheres import spheres
-from phantom.hybrid import NoduleCrop, Piece, faded
-
-SMALL = SamplingSettings(patch=32)
-
-
-def crop(diameter: float) -> NoduleCrop:
-    piece = ball_piece(diameter, size=41)
-    return NoduleCrop(replace(piece, weight=faded((41, 41, 41), (2.5, 4.0))), piece)
-
-
-def cube(diameter: float) -> Piece:
-    piece = ball_piece(diameter, size=41)
-    return replace(piece, weight=faded((41, 41, 41), (4.0, 4.0)))
-
-
-def host(nodules: list[tuple[float, ...]] = (), ignored: list[tuple[float, ...]] = ()) -> Host:
-    hu = lung(120)
-    away = np.indices(hu.shape)
-    for z, y, x, d in nodules:
-        hu[np.linalg.norm(away - np.array([z, y, x])[:, None, None, None], axis=0) < d / 2] = 30
-    return Host(hu.astype(np.int16), np.ones(hu.shape, bool), spheres(list(nodules)), spheres(list(ignored)))
-
-
-def patches(settings: SamplingSettings = SMALL, cubes: bool = True, seed: int = 5) -> HybridPatches:
-    chest = host([(40, 40, 40, 8)], [(90, 90, 90, 12)])
-    return HybridPatches([chest], [crop(6), crop(12)], [cube(10)] if cubes else [], settings, seed)
+from detection.sampling import HybridPatches, collate
+from tests.patches import SMALL, crop, cube, host, patches
 
 
 def test_a_patch_is_its_number_and_its_marks_lie_on_nodules() -> None:
@@ -63,7 +35,7 @@ def test_a_tumour_that_reaches_in_is_ignored_wherever_its_centre_lies() -> None:
     chest = host(ignored=[(60, 60, 60, 24)])
     data = HybridPatches([chest], [], [], SMALL, 0)
     reached = outside = 0
-    for number in range(60):
+    for number in range(120):
         patch = data[number]
         for z, y, x, diameter in patch.ignored:
             reached += 1
@@ -77,7 +49,7 @@ def test_a_chests_own_nodule_cut_by_the_border_is_ignored_not_background() -> No
     chest = host([(60, 60, 60, 20)])
     data = HybridPatches([chest], [], [], SMALL, 0)
     cut = 0
-    for number in range(60):
+    for number in range(150):
         patch = data[number]
         dense = (patch.image[0] > 0.5).numpy()
         if not dense.any():

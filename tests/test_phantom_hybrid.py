@@ -23,23 +23,9 @@ from phantom.hybrid import (
     sampled,
     tissue_like,
 )
+from tests.patches import ball, ball_piece, lung
 
 STRAIGHT = np.eye(3)
-
-
-def ball(diameter: float, hu: float = 30.0, size: int = 31) -> tuple[np.ndarray, np.ndarray]:
-    away = np.linalg.norm(np.indices((size, size, size)) - size // 2, axis=0)
-    cover = np.clip(diameter / 2 - away + 0.5, 0, 1).astype(np.float32)
-    return (-850 + cover * (hu + 850)).astype(np.float32), cover
-
-
-def ball_piece(diameter: float, hu: float = 30.0, size: int = 31) -> Piece:
-    tissue, cover = ball(diameter, hu, size)
-    return Piece(tissue, feathered(cover), (size // 2,) * 3, diameter, "p1")
-
-
-def lung(size: int = 64, hu: int = -850) -> np.ndarray:
-    return np.full((size, size, size), hu, np.float32)
 
 
 def test_a_nodule_keeps_its_hu_and_its_place_between_the_voxels() -> None:
