@@ -17,6 +17,7 @@ from classification.network import RATING_SCALES, NoduleOutputs
 from classification.samples import Samples
 from classification.settings import BagSettings
 from phantom.risk import pancan_risk, patient_risk
+from runs.seeds import stream
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +59,7 @@ def draw_bags(samples: Samples, answers: NoduleOutputs, settings: BagSettings, t
     Raises:
         ValueError: there are no nodules.
     """
-    rng = np.random.default_rng([seed, 3])
+    rng = stream("classification.bag", seed)
     risks, ids = nodule_risks(samples), np.unique(samples.patients[samples.is_nodule])
     if not len(ids):
         raise ValueError("bags need nodules, got none")

@@ -19,6 +19,7 @@ from classification.noisy_or import NoisyOrBag, contribution, patient_probabilit
 from classification.settings import InferenceSettings, ModelSettings
 from detection.candidate import Candidate
 from preprocessing.patches import normalise
+from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
 from runs.weights import load_weights
 
@@ -36,7 +37,8 @@ class NoduleClassifier:
         bag: the noisy-or's parameters.
         model: the settings the network was built from.
         settings: of inference.
-        provenance: what goes into reports: name and checksum of the weights.
+        provenance: what goes into reports: name and checksum of the weights, and `gate_detector`, the detector whose
+            scores the gate was fitted to (empty: not stated).
     """
 
     def __init__(
@@ -113,10 +115,12 @@ def load_classifier(weights: str | Path | None = None, settings: InferenceSettin
 
     Raises:
         FileNotFoundError: no such file or name, or no card beside it.
-        ValueError: the file is not what its card says, or is no classifier's.
+        ValueError: the file is not what its card says, is no classifier's, or was trained on scans that were prepared
+            in another way.
     """
     name = weights or DEFAULT_WEIGHTS
     state, card = load_weights(name, SHIPPED)
+    check_preparation(card)
     model, stored = _settings_of(card)
     network, bag = NoduleNetwork(model.widths, model.hidden), NoisyOrBag()
     try:
@@ -127,6 +131,7 @@ def load_classifier(weights: str | Path | None = None, settings: InferenceSettin
         "classifier": str(card.get("name", name)),
         "classifier_sha256": str(card["sha256"])[:16],
         "classifier_top_k": str((settings or stored).top_k),
+        "gate_detector": str(card.get("gate_detector", "")),
     }
     return NoduleClassifier(network, bag, model, settings or stored, provenance)
 

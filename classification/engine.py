@@ -6,15 +6,16 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
-from torch.utils.data import Dataset
 
 from classification.crops import framed
 from classification.network import NoduleNetwork, NoduleOutputs
 from classification.samples import STORED, Samples
 from classification.settings import ModelSettings, OptimizerSettings
 from preprocessing.patches import normalise
+from runs.seeds import stream
 
 # Readers' rating 1-5 as the chance of a cancer, and how much an example of it counts: 3 is "indeterminate".
 SOFT_TARGET = (0.05, 0.2, 0.5, 0.8, 0.95)
@@ -23,51 +24,72 @@ TARGET_WEIGHT = (1.0, 0.7, 0.3, 0.7, 1.0)
 Batch = dict[str, torch.Tensor]
 
 
-class CropDataset(Dataset[Batch]):
-    """Examples as network inputs, shifted, mirrored and disturbed when training; each epoch anew, by seed."""
+class NumberedCrops:
+    """Training examples without end: number k is example k % n of pass k // n, each pass in an order of its own.
 
-    def __init__(self, samples: Samples, model: ModelSettings, training: bool, seed: int = 0) -> None:
-        self.samples, self.model, self.training = samples, model, training
-        self.rng = np.random.default_rng(seed)
+    Args:
+        samples: n of them.
+        model: size and margins of the crops.
+        seed: of the orders and of how examples are disturbed.
+    """
 
-    def __len__(self) -> int:
-        return len(self.samples)
+    def __init__(self, samples: Samples, model: ModelSettings, seed: int) -> None:
+        self.samples, self.model, self.seed = samples, model, seed
+        self._turn, self._order = -1, np.zeros(0, dtype=np.int64)
 
-    def __getitem__(self, index: int) -> Batch:
-        crop, diameter = self.samples.crops[index], float(self.samples.diameter_mm[index])
-        offset = np.full(3, (STORED - self.model.crop) // 2)
-        along_z, in_plane = self.model.margins_mm
-        if self.training:
-            # About as far off as a detector is in place and in size.
-            offset = offset + self.rng.integers(-2, 3, 3)
-            diameter *= float(np.exp(self.rng.normal(0, 0.15)))
-            along_z *= float(self.rng.uniform(0, 1))
-        z, y, x = offset
-        n = self.model.crop
-        image = normalise(framed(crop[z : z + n, y : y + n, x : x + n], diameter, (along_z, in_plane)))
-        if self.training:
-            image = self._disturbed(image)
-        ratings = self.samples.ratings[index]
-        known = not np.isnan(ratings).any()
-        level = round(float(np.nan_to_num(self.samples.malignancy[index], nan=1.0))) - 1
-        return {
-            "crop": torch.from_numpy(np.ascontiguousarray(image))[None],
-            "diameter_mm": torch.tensor(diameter, dtype=torch.float32),
-            "is_nodule": torch.tensor(float(self.samples.is_nodule[index])),
-            "malignancy": torch.tensor(SOFT_TARGET[level]),
-            "weight": torch.tensor(TARGET_WEIGHT[level] if known else 0.0),
-            "ratings": torch.from_numpy(np.nan_to_num(ratings)),
-            "known": torch.tensor(float(known)),
-        }
+    def __getitem__(self, number: int) -> Batch:
+        turn, place = divmod(number, len(self.samples))
+        if turn != self._turn:
+            order = stream("classification.order", self.seed, turn)
+            self._turn, self._order = turn, order.permutation(len(self.samples))
+        rng = stream("classification.example", self.seed, number)
+        return example(self.samples, int(self._order[place]), self.model, rng)
 
-    def _disturbed(self, image: Any) -> Any:
-        for axis in range(3):
-            if self.rng.random() < 0.5:
-                image = np.flip(image, axis)
-        if self.rng.random() < 0.5:
-            image = image.transpose(0, 2, 1)
-        noise = self.rng.normal(0, self.rng.uniform(0, 0.03), image.shape)
-        return np.clip(image + noise + self.rng.normal(0, 0.02), 0, 1).astype(np.float32)
+
+def example(samples: Samples, index: int, model: ModelSettings, rng: np.random.Generator | None = None) -> Batch:
+    """One example as the network takes it, and what it should answer.
+
+    Args:
+        samples: to take it from.
+        index: which.
+        model: size and margins of the crop.
+        rng: shifts, mirrors and disturbs it; None leaves it as it is.
+    """
+    crop, diameter = samples.crops[index], float(samples.diameter_mm[index])
+    offset = np.full(3, (STORED - model.crop) // 2)
+    along_z, in_plane = model.margins_mm
+    if rng is not None:
+        # About as far off as a detector is in place and in size.
+        offset = offset + rng.integers(-2, 3, 3)
+        diameter *= float(np.exp(rng.normal(0, 0.15)))
+        along_z *= float(rng.uniform(0, 1))
+    z, y, x = offset
+    n = model.crop
+    image = normalise(framed(crop[z : z + n, y : y + n, x : x + n], diameter, (along_z, in_plane)))
+    if rng is not None:
+        image = _disturbed(image, rng)
+    ratings = samples.ratings[index]
+    known = not np.isnan(ratings).any()
+    level = round(float(np.nan_to_num(samples.malignancy[index], nan=1.0))) - 1
+    return {
+        "crop": torch.from_numpy(np.ascontiguousarray(image))[None],
+        "diameter_mm": torch.tensor(diameter, dtype=torch.float32),
+        "is_nodule": torch.tensor(float(samples.is_nodule[index])),
+        "malignancy": torch.tensor(SOFT_TARGET[level]),
+        "weight": torch.tensor(TARGET_WEIGHT[level] if known else 0.0),
+        "ratings": torch.from_numpy(np.nan_to_num(ratings)),
+        "known": torch.tensor(float(known)),
+    }
+
+
+def _disturbed(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    for axis in range(3):
+        if rng.random() < 0.5:
+            image = np.flip(image, axis)
+    if rng.random() < 0.5:
+        image = image.transpose(0, 2, 1)
+    noise = rng.normal(0, rng.uniform(0, 0.03), image.shape)
+    return np.clip(image + noise + rng.normal(0, 0.02), 0, 1).astype(np.float32)
 
 
 class NoduleTraining(L.LightningModule):
@@ -122,10 +144,9 @@ def rating_loss(out: NoduleOutputs, batch: Batch) -> torch.Tensor:
 def answers(network: NoduleNetwork, samples: Samples, model: ModelSettings, batch: int = 64) -> NoduleOutputs:
     """The network's answers for all examples, without disturbance."""
     network.eval()
-    data = CropDataset(samples, model, training=False)
     parts = []
-    for start in range(0, len(data), batch):
-        items = [data[i] for i in range(start, min(start + batch, len(data)))]
+    for start in range(0, len(samples), batch):
+        items = [example(samples, i, model) for i in range(start, min(start + batch, len(samples)))]
         crops = torch.stack([i["crop"] for i in items])
         parts.append(network(crops, torch.stack([i["diameter_mm"] for i in items])))
     return NoduleOutputs(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -1,44 +1,73 @@
-"""Both stages of the training: the nodule network, then the bag's few parameters."""
+"""Both stages of the training: the nodule network, and the bag's few parameters on what networks say of the unseen."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 
-import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
 
 from classification.bags import Bags
-from classification.engine import CropDataset, NoduleTraining
-from classification.network import NoduleNetwork
+from classification.engine import NoduleTraining, NumberedCrops, answers
+from classification.network import NoduleNetwork, NoduleOutputs
 from classification.noisy_or import NoisyOrBag
-from classification.samples import Samples
-from classification.settings import TrainSettings
+from classification.samples import Samples, folds_of
+from classification.settings import TrainSettings, deciding
+from runs import loop
+from runs.card import USE
+from runs.run_folder import WEIGHTS, claim, finished
+from runs.seeds import seed_of
+from runs.weights import load_weights, save_weights
+
+log = logging.getLogger(__name__)
 
 
-def fit_network(samples: Samples, settings: TrainSettings, out: Path) -> NoduleNetwork:
-    """Stage a. Goes on from `out/checkpoints/last.ckpt` when a killed run left one."""
-    L.seed_everything(settings.seed, verbose=False)
-    data = CropDataset(samples, settings.model, training=True, seed=settings.seed)
-    loader = DataLoader(data, batch_size=settings.batch, shuffle=True, drop_last=len(data) > settings.batch)
-    steps = settings.epochs * len(loader)
+def fit_network(samples: Samples, settings: TrainSettings, seed: int, steps: int, out: Path) -> NoduleNetwork:
+    """Stage a: the network as its weights are stored; goes on from what a killed run left in `out`."""
+    torch.manual_seed(seed_of("classification.weights", seed))
     training = NoduleTraining(settings.model, settings.optimizer, steps)
-    keeper = ModelCheckpoint(dirpath=out / "checkpoints", save_last=True, save_top_k=0)
-    trainer = L.Trainer(
-        max_epochs=settings.epochs,
-        callbacks=[keeper],
-        logger=CSVLogger(out, name="curves", version=""),
-        enable_model_summary=False,
-        gradient_clip_val=5.0,
-        log_every_n_steps=10,
-        num_sanity_val_steps=0,
-    )
-    last = out / "checkpoints" / "last.ckpt"
-    trainer.fit(training, loader, ckpt_path=str(last) if last.exists() else None)
-    return training.network.cpu().eval()
+    examples = NumberedCrops(samples, settings.model, seed)
+    loop.fit(training, examples, None, replace(settings.trainer, steps=steps), seed, out)
+    # fp16, so that figures and the bag belong to what is shipped.
+    return training.network.half().float().eval()
+
+
+def out_of_fold(samples: Samples, settings: TrainSettings, out: Path) -> NoduleOutputs:
+    """Answers for all examples, each from a network that has not seen its patient's fold.
+
+    One network a fold, in `out/folds/<fold>`; a fold that is finished is not trained again.
+
+    Raises:
+        ValueError: the nodules lie in fewer than two folds.
+    """
+    folds = folds_of(samples, settings.data.split)
+    present = np.unique(folds)
+    if len(np.unique(folds[samples.is_nodule])) < 2:
+        raise ValueError("out-of-fold answers need nodules in at least two folds: more patients, or another split")
+    parts, order = [], []
+    for fold in present.tolist():
+        learnt = folds != fold
+        log.info("fold %d: training on %d examples, answering for %d", fold, learnt.sum(), (~learnt).sum())
+        network = fold_network(samples.at(learnt), settings, fold, len(samples), out / "folds" / str(fold))
+        parts.append(answers(network, samples.at(~learnt), settings.model))
+        order.append(np.flatnonzero(~learnt))
+    back = torch.from_numpy(np.argsort(np.concatenate(order)))
+    return NoduleOutputs(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
+
+
+def fold_network(learnt: Samples, settings: TrainSettings, fold: int, total: int, out: Path) -> NoduleNetwork:
+    """The network of one fold: as many passes over its examples as the last network makes over all `total`."""
+    claim(out, {**deciding(settings), "fold": fold}, resume=True)
+    if finished(out) is None:
+        steps = max(1, round(settings.trainer.steps * len(learnt) / total))
+        made = fit_network(learnt, settings, seed_of("classification.fold", settings.seed, fold), steps, out)
+        save_weights(out / WEIGHTS, made.state_dict(), {"name": f"fold {fold}", "use": USE})
+    state, _ = load_weights(out / WEIGHTS, out)
+    network = NoduleNetwork(settings.model.widths, settings.model.hidden)
+    network.load_state_dict(state)
+    return network.eval()
 
 
 def fit_bag(bags: Bags, settings: TrainSettings) -> tuple[NoisyOrBag, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from preprocessing.geometry import Geometry
 from preprocessing.patches import extract_patch
 from preprocessing.prepare import PreparedScan
 from preprocessing.resample import resample_isotropic
+from preprocessing.splits import FOLDS, SplitSettings, fold_of
 from preprocessing.volume import HU_MAX, HU_MIN, Volume
 
 # Stored crops are larger than what the network sees, so that training can shift them.
@@ -33,7 +33,7 @@ class Samples:
         diameter_mm: (N,).
         is_nodule: (N,) bool; False for normal tissue.
         ratings: (N, 8) in [0, 1] in the order of `RATING_SCALES`, NaN for normal tissue.
-        patients: (N,) patient ids; for tissue the series uid.
+        patients: (N,) patient ids.
     """
 
     crops: npt.NDArray[np.int16]
@@ -72,10 +72,17 @@ def join(parts: list[Samples]) -> Samples:
     )
 
 
-def held_out(patient_id: str, share: float, always: tuple[str, ...]) -> bool:
-    """The split rule: these patients, and those whose SHA-256 of the id, as a fraction of 2^32, is below `share`."""
-    fraction = int(hashlib.sha256(patient_id.encode()).hexdigest()[:8], 16) / 2**32
-    return patient_id in always or fraction < share
+def folds_of(samples: Samples, split: SplitSettings) -> npt.NDArray[np.int64]:
+    """The fold of each example, (N,), none of them the fold that the split holds out.
+
+    Patients with nodules go by the split's rule. The others, few scans of normal tissue, take the folds in turn by
+    name, so that no fold is left without.
+    """
+    folds = [fold for fold in range(FOLDS) if fold != split.held_out_fold]
+    with_nodules = {p: fold_of(p) for p in samples.patients[samples.is_nodule].tolist()}
+    others = sorted({*samples.patients.tolist()} - {*with_nodules})
+    fold = with_nodules | {p: folds[i % len(folds)] for i, p in enumerate(others)}
+    return np.array([fold[p] for p in samples.patients.tolist()], dtype=np.int64)
 
 
 def read_nodules(folder: Path) -> Samples:
@@ -118,6 +125,7 @@ def _box_crop(image_path: Path, mask_path: Path) -> npt.NDArray[np.int16]:
 
 def tissue(
     prepared: PreparedScan,
+    patient_id: str,
     count: int,
     diameters_mm: npt.NDArray[np.float32],
     rng: np.random.Generator,
@@ -127,6 +135,7 @@ def tissue(
 
     Args:
         prepared: 1 mm scan.
+        patient_id: whose.
         count: at most so many.
         diameters_mm: drawn from, so that size does not give tissue away.
         rng: seeded.
@@ -151,5 +160,5 @@ def tissue(
         rng.choice(diameters_mm, n).astype(np.float32),
         np.zeros(n, dtype=bool),
         np.full((n, len(RATING_SCALES)), np.nan, np.float32),
-        np.array([prepared.volume.series_uid] * n, dtype=str),
+        np.array([patient_id] * n, dtype=str),
     )

@@ -1,14 +1,20 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from classification.classifier import DEFAULT_WEIGHTS, SHIPPED, load_classifier
 from classification.measurements import measurements
+from classification.network import NoduleNetwork
+from classification.noisy_or import NoisyOrBag
 from detection.candidate import Candidate
 from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan
 from preprocessing.volume import Volume
+from runs.weights import save_weights
+from tests.nodules import MODEL
 
 shipped = pytest.mark.skipif(
     not (SHIPPED / f"{DEFAULT_WEIGHTS}.safetensors").exists(), reason="the shipped weights are missing"
@@ -105,3 +111,25 @@ def test_missing_or_foreign_weights_are_named(tmp_path):
         load_classifier("no-such")
     with pytest.raises(FileNotFoundError, match="gone"):
         load_classifier(tmp_path / "gone.safetensors")
+
+
+def stored(path: Path, **more: object) -> Path:
+    network, bag = NoduleNetwork(MODEL.widths, MODEL.hidden), NoisyOrBag()
+    state = torch.nn.ModuleDict({"network": network, "bag": bag}).state_dict()
+    model = {"widths": MODEL.widths, "hidden": MODEL.hidden, "crop": MODEL.crop, "margins_mm": MODEL.margins_mm}
+    save_weights(path, state, {"name": "mine", "model": model, "inference": {"top_k": 5}, **more})
+    return path
+
+
+def test_weights_for_another_preparation_are_refused(tmp_path: Path) -> None:
+    good = stored(tmp_path / "good.safetensors", preparation={"spacing_mm": 1.0, "window_hu": [-1000.0, 400.0]})
+    bad = stored(tmp_path / "bad.safetensors", preparation={"spacing_mm": 0.7, "window_hu": [-1000.0, 400.0]})
+    load_classifier(good)
+    with pytest.raises(ValueError, match=r"trained with spacing_mm=0\.7"):
+        load_classifier(bad)
+
+
+def test_the_detector_of_the_gate_is_exposed_and_older_cards_still_load(tmp_path: Path) -> None:
+    assert load_classifier(stored(tmp_path / "old.safetensors")).provenance["gate_detector"] == ""
+    named = stored(tmp_path / "new.safetensors", gate_detector="compact-v1")
+    assert load_classifier(named).provenance["gate_detector"] == "compact-v1"

@@ -1,97 +1,180 @@
+"""Stage 2's training: cut anywhere and ended alike, every patient on one side, and a card that says how it was."""
+
+from __future__ import annotations
+
+import csv
 import json
-import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from torch import tensor
+import torch
 
-from classification.bags import draw_bags, nodule_risks, pancan_risk
 from classification.classifier import load_classifier
-from classification.engine import CropDataset, answers
-from classification.figures import auc_figure
-from classification.network import RATING_SCALES, NoduleNetwork
-from classification.samples import STORED, Samples, held_out
+from classification.engine import NoduleTraining
+from classification.samples import Samples
 from classification.settings import BagSettings, DataSettings, ModelSettings, TrainSettings
-from classification.train import load_samples, train_on
+from classification.train import load_samples, train
 from preprocessing.entry import compose_settings
+from preprocessing.splits import SplitSettings
+from runs.loop import TrainerSettings
+from tests.nodules import MODEL, balls
 
-MODEL = ModelSettings(widths=(4, 4, 4, 4), hidden=8)
+Batch = dict[str, torch.Tensor]
 
 
-def balls(n: int) -> Samples:
-    """Half of them balls in air (nodules, malignancy 1 or 5 by size), half of them noise."""
-    rng = np.random.default_rng(0)
-    grid = np.stack(np.meshgrid(*[np.arange(STORED) - STORED // 2] * 3, indexing="ij"))
-    is_nodule = np.arange(n) % 2 == 0
-    diameter = np.where(np.arange(n) % 4 == 0, 20.0, 5.0).astype(np.float32)
-    crops = np.stack(
-        [np.where((grid**2).sum(0) < (d / 2) ** 2 * k, 40, -850) for d, k in zip(diameter, is_nodule, strict=True)]
+@pytest.fixture(autouse=True)
+def _balls(monkeypatch: pytest.MonkeyPatch) -> None:
+    _give_balls(monkeypatch)
+
+
+def _give_balls(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("classification.train.load_samples", lambda _: (balls(24), balls(8, first_patient=50)))
+
+
+def settings(out: Path, workers: int = 0, **more: Any) -> TrainSettings:
+    return TrainSettings(
+        out=out,
+        model=MODEL,
+        bag=BagSettings(patients=50, steps=5, detector="some-detector"),
+        bootstrap=20,
+        trainer=TrainerSettings(steps=6, batch=4, workers=workers, checkpoint_steps=2, log_steps=2, accelerator="cpu"),
+        **more,
     )
-    crops = (crops + rng.normal(0, 20, crops.shape)).astype(np.int16)
-    ratings = np.full((n, len(RATING_SCALES)), np.nan, np.float32)
-    ratings[is_nodule] = 0.5
-    ratings[is_nodule, 0] = diameter[is_nodule] > 10
-    return Samples(crops, diameter, is_nodule, ratings, np.array([f"p{i // 4}" for i in range(n)]))
 
 
-def test_two_steps_of_training_leave_weights_that_load(tmp_path):
-    settings = TrainSettings(
-        out=str(tmp_path), epochs=1, batch=8, model=MODEL, bag=BagSettings(patients=50, steps=5), bootstrap=20
-    )
-    path = train_on(balls(16), balls(8), settings)
-    card = json.loads(path.with_suffix(".json").read_text())
+def left_in(out: Path) -> dict[str, bytes]:
+    """Weights, cards and curves; checkpoints hold times."""
+    kinds = (".safetensors", ".json", ".csv")
+    found = {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.suffix in kinds}
+    return {name: content for name, content in found.items() if not name.endswith("settings.json")}
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    """The power goes before that training step, counted over folds and all."""
+    calls = [0]
+    step = NoduleTraining.training_step
+
+    def failing(self: NoduleTraining, batch: Batch, index: int) -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] == call:
+            raise RuntimeError("the power went")
+        return step(self, batch, index)
+
+    monkeypatch.setattr(NoduleTraining, "training_step", failing)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        _give_balls(patch)
+        train(settings(out))
+    return out
+
+
+def test_it_leaves_weights_that_load_and_a_card_that_says_how(whole: Path) -> None:
+    path = whole / "weights.safetensors"
+    text = path.with_suffix(".json").read_text()
+    card = json.loads(text)
     assert card["figures"]["malignancy_4_5_against_1_2_lidc_held_out"]["n"] == 4
-    assert str(tmp_path) not in path.with_suffix(".json").read_text()
-    assert load_classifier(path).provenance["classifier_sha256"] == card["sha256"][:16]
+    assert card["figures"]["malignancy_4_5_against_1_2_out_of_fold"]["n"] == 12
+    assert card["preparation"] == {"spacing_mm": 1.0, "window_hu": [-1000.0, 400.0]}
+    assert card["split"] == SplitSettings().describe()
+    assert card["data"]["settings"]["split"]["held_out_fold"] == 0
+    assert card["training"]["trainer"]["steps"] == 6
+    assert {"overrides", "commit", "versions", "use"} <= card.keys()
+    assert str(whole) not in text
+    provenance = load_classifier(path).provenance
+    assert provenance["classifier_sha256"] == card["sha256"][:16]
+    assert provenance["gate_detector"] == card["gate_detector"] == "some-detector"
 
 
-def test_split_is_by_patient_and_fixed():
-    assert held_out("LIDC-IDRI-0001", 0.0, ("LIDC-IDRI-0001",))
-    assert not held_out("LIDC-IDRI-0002", 0.0, ())
-    assert held_out("LIDC-IDRI-0002", 1.0, ())
-    share = np.mean([held_out(f"LIDC-IDRI-{i:04d}", 0.25, ()) for i in range(2000)])
-    assert share == pytest.approx(0.25, abs=0.03)
+def test_every_fold_that_is_learnt_from_has_a_network_of_its_own(whole: Path) -> None:
+    assert sorted(p.name for p in (whole / "folds").iterdir()) == ["1", "2", "3"]
+    learnt = [json.loads((p / "settings.json").read_text())["fold"] for p in sorted((whole / "folds").iterdir())]
+    assert learnt == [1, 2, 3]
+    with (whole / "curves.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert [int(row[0]) for row in rows[1:]] == [1, 3, 5]
 
 
-def test_held_out_figures_of_perfect_and_useless_scores():
-    label, groups = np.array([0, 0, 1, 1], bool), np.array(["a", "b", "c", "d"])
-    figure = auc_figure(label, {"good": np.array([1, 2, 3, 4]), "none": np.zeros(4)}, groups, 50)
-    assert figure["good"]["auc"] == 1.0
-    assert figure["none"] == {"auc": 0.5, "low": 0.5, "high": 0.5}
-    assert "good" not in auc_figure(np.ones(4, bool), {"good": np.arange(4)}, groups, 5)
+# Of 24 examples 8 lie in each fold: 4 steps for each of the three folds, then 6 for the last network.
+@pytest.mark.parametrize(("workers", "call"), [(0, 4), (1, 5), (0, 14), (1, 17)])
+def test_a_run_that_was_killed_ends_as_one_that_was_not(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, call: int
+) -> None:
+    with monkeypatch.context() as patch:
+        fail_at(patch, call)
+        with pytest.raises(RuntimeError, match="the power went"):
+            train(settings(tmp_path, workers))
+    train(settings(tmp_path, workers))
+    cut, uncut = left_in(tmp_path), left_in(whole)
+    assert cut.keys() == uncut.keys()
+    assert [name for name in cut if cut[name] != uncut[name]] == []
 
 
-def test_pancan_risk_by_hand():
-    # 10 mm, smooth, solid, no calcification, 4 nodules: the size term and the count term vanish.
-    typical = 0.5 * 0.6011 + 0.2 * 0.2961 + 0.33 * 0.2953 + 0.5 * 0.6581
-    size = -5.3854 * (1 - 1.58113883)
-    assert pancan_risk(10, 1, 5, 6, 4) == pytest.approx(1 / (1 + math.exp(6.7892 - typical - size)))
-    assert pancan_risk(20, 1, 5, 6, 1) > pancan_risk(10, 1, 5, 6, 1) > pancan_risk(10, 1, 5, 3, 1)
-    assert pancan_risk(10, 4, 5, 6, 1) > pancan_risk(10, 1, 5, 6, 1)
+def test_a_finished_run_keeps_its_weights(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = left_in(whole)
+    monkeypatch.setattr("classification.train.load_samples", lambda _: pytest.fail("read again"))
+    assert train(replace(settings(whole), experiment="renamed")) == whole / "weights.safetensors"
+    assert left_in(whole) == before
 
 
-def test_bags_hold_the_best_scores_and_the_law():
-    samples = balls(16)
-    settings = BagSettings(patients=40)
-    bags = draw_bags(samples, answers(NoduleNetwork(MODEL.widths, MODEL.hidden), samples, MODEL), settings, 3, 0)
-    assert bags.score.shape == (40, 3)
-    assert float(bags.label.min()) == pytest.approx(0.005)
-    assert bool((bags.score[:, :-1] >= bags.score[:, 1:])[bags.present[:, 1:]].all())
-    assert nodule_risks(samples)[~samples.is_nodule].max() == 0
+def test_another_run_is_refused_by_the_key(whole: Path) -> None:
+    with pytest.raises(ValueError, match=r"seed=0, this one has seed=1"):
+        train(settings(whole, seed=1))
+    with pytest.raises(ValueError, match=r"data\.split\.held_out_fold=0, this one has data\.split\.held_out_fold=1"):
+        train(settings(whole, data=DataSettings(split=SplitSettings(held_out_fold=1))))
 
 
-def test_undisturbed_crops_are_the_same_twice():
-    data = CropDataset(balls(4), MODEL, training=False)
-    assert bool((data[0]["crop"] == data[0]["crop"]).all())
-    assert data[0]["crop"].shape == (1, 32, 32, 32)
-    assert data[1]["weight"] == tensor(0.0)
+def test_a_folder_is_not_claimed_for_data_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("classification.train.load_samples", load_samples)
+    with pytest.raises(FileNotFoundError):
+        train(settings(tmp_path / "out", data=DataSettings(nodules=tmp_path / "mistyped")))
+    assert not (tmp_path / "out").exists()
 
 
-def test_shipped_experiment_composes():
-    settings = compose_settings(TrainSettings, "classification_train", ["experiment=nodule_mil"])
-    assert settings.experiment == "nodule_mil"
+def test_resume_false_begins_again_with_the_folds_too(tmp_path: Path) -> None:
+    short = settings(tmp_path)
+    train(short)
+    old = (tmp_path / "folds/1/weights.safetensors").read_bytes()
+    train(replace(short, seed=1, resume=False))
+    assert (tmp_path / "folds/1/weights.safetensors").read_bytes() != old
 
 
-def test_no_nodules_is_a_clear_error():
+def test_shipped_experiment_composes() -> None:
+    made = compose_settings(TrainSettings, "classification_train", ["experiment=nodule_mil"])
+    assert made.experiment == "nodule_mil"
+    assert made.bag.detector == "compact-v1"
+    assert made.trainer.steps == 850
+    assert tuple(made.model.widths) == ModelSettings().widths
+    assert tuple(made.data.held_out_scans) == ("CCMD-normal001", "TCGA-DE-A4MA")
+    assert all(isinstance(folder, Path) for folder in made.data.backgrounds)
+
+
+def test_no_nodules_is_a_clear_error() -> None:
     with pytest.raises(ValueError, match=r"data\.nodules"):
         load_samples(TrainSettings(data=DataSettings()))
+
+
+def test_patients_and_scans_of_tissue_are_on_one_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = SplitSettings(held_out_fold=None, held_out_patients=("A",))
+    named = replace(balls(12), patients=np.array(["A", "a", "A", "b", "B", "c", "B", "d", "C", "e", "C", "f"]))
+    given: dict[str, Any] = {}
+
+    def tissue(_: DataSettings, held_out: set[str], diameters_mm: Any, seed: int) -> list[tuple[Samples, bool]]:
+        given.update(held_out=held_out, diameters_mm=diameters_mm.tolist(), seed=seed)
+        return [(balls(2).at(~balls(2).is_nodule), True), (balls(4).at(~balls(4).is_nodule), False)]
+
+    monkeypatch.setattr("classification.train.read_nodules", lambda _: named.at(named.is_nodule))
+    monkeypatch.setattr("classification.backgrounds.read_tissue", tissue)
+    data = DataSettings(nodules=Path("somewhere"), backgrounds=(Path("there"),), split=split)
+    learnt, kept = load_samples(TrainSettings(data=data, seed=7))
+    assert set(kept.patients[kept.is_nodule]) == {"A"}
+    assert set(learnt.patients[learnt.is_nodule]) == {"B", "C"}
+    assert (int((~kept.is_nodule).sum()), int((~learnt.is_nodule).sum())) == (1, 2)
+    # Sizes of tissue are drawn from those of the nodules that are learnt from: 20 and 5 mm in turn, A had 20 and 5.
+    assert given == {"held_out": {"A"}, "diameters_mm": [20.0, 5.0, 20.0, 5.0], "seed": 7}

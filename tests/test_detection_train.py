@@ -129,20 +129,11 @@ def test_weights_made_for_another_preparation_are_refused(tmp_path: Path) -> Non
 
 def test_a_step_runs_where_the_batch_is() -> None:
     """Anchors and matches stayed on the CPU: the first step failed on a GPU. Fake tensors stand in for one."""
-    with torch.device("meta"):
-        module = DetectorTraining(TINY, OptimizerSettings(), 10)
-    # Fake backward passes would start CUDA's own threads; the places that stayed behind are all before them.
+    criterion = DetectorTraining(TINY, OptimizerSettings(), 10).criterion
     with FakeTensorMode(), torch.no_grad():
-        for part in module.modules():
-            for name, value in list(part._parameters.items()):
-                if value is not None:
-                    part._parameters[name] = torch.nn.Parameter(torch.empty(value.shape, device="cuda"))
-            for name, value in list(part._buffers.items()):
-                if value is not None:
-                    part._buffers[name] = torch.empty(value.shape, dtype=value.dtype, device="cuda")
         truth = Truth(*(torch.empty(s, device="cuda") for s in ((2, 3, 4), (2, 1, 4), (2, 8, 8, 8))))
-        logits, codes = module.network(torch.empty(2, 1, 32, 32, 32, device="cuda"))
-        terms = module.criterion(logits, codes, truth)
+        logits, codes = torch.empty(2, 4, 8, 8, 8, device="cuda"), torch.empty(2, 24, 8, 8, 8, device="cuda")
+        terms = criterion(logits, codes, truth)
         assert {term.device.type for term in terms.values()} == {"cuda"}
 
 

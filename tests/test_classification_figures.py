@@ -1,0 +1,41 @@
+"""What a card holds: figures with n and intervals, drawn by patient."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from classification.figures import auc_figure, held_out_figures, malignancy_figure
+from classification.network import NoduleOutputs
+from classification.noisy_or import NoisyOrBag
+from classification.settings import TrainSettings
+from tests.nodules import balls
+
+
+def test_figures_of_perfect_and_useless_scores() -> None:
+    label, groups = np.array([0, 0, 1, 1], bool), np.array(["a", "b", "c", "d"])
+    figure = auc_figure(label, {"good": np.array([1, 2, 3, 4]), "none": np.zeros(4)}, groups, 50)
+    assert figure["good"]["auc"] == 1.0
+    assert figure["none"] == {"auc": 0.5, "low": 0.5, "high": 0.5}
+    assert "good" not in auc_figure(np.ones(4, bool), {"good": np.arange(4)}, groups, 5)
+
+
+def test_ratings_of_the_middle_are_left_out() -> None:
+    samples = balls(16)
+    samples.ratings[0, 0] = 0.5  # one of the four large ones becomes a 3 of 5
+    figure = malignancy_figure(samples, {"diameter": samples.diameter_mm}, 10)
+    assert (figure["n"], figure["positive"], figure["diameter"]["auc"]) == (7, 3, 1.0)
+
+
+def test_the_tissue_of_a_scan_is_drawn_together() -> None:
+    # Two scans with 50 places each, one seen through at every place and one at none, and 50 patients with a nodule.
+    # By patient the draws hold one scan, the other or both, and the AUC goes from 0 to 1; by row it could not.
+    kept = balls(4).at(np.resize([0, 1], 150))
+    kept.is_nodule[:] = np.arange(150) < 50
+    kept.ratings[:] = np.where(kept.is_nodule[:, None], 0.5, np.nan)
+    kept.patients[:] = [f"p{i}" if i < 50 else f"scan{i // 100}" for i in range(150)]
+    nodule = torch.where(torch.arange(150) < 50, 0.0, torch.where(torch.arange(150) < 100, -1.0, 1.0))
+    said = NoduleOutputs(nodule, torch.zeros(150), torch.zeros(150, 8))
+    figure = held_out_figures(kept, said, NoisyOrBag(), TrainSettings(bootstrap=200))["nodule_against_tissue_held_out"]
+    assert (figure["n"], figure["patients"], figure["tissue_scans"]) == (150, 52, 2)
+    assert figure["network"] == {"auc": 0.5, "low": 0.0, "high": 1.0}
