@@ -6,12 +6,11 @@ ARGS ?=
 PY := .venv/bin/python
 PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check -q -c constraints.txt \
 	$(if $(TORCH),--extra-index-url https://download.pytorch.org/whl/$(TORCH))
-SOURCES := runs preprocessing phantom detection classification lungscreen tests benchmarks
 # Paths travel in the environment, so that blanks, brackets, commas and quotes in them reach the program unchanged.
 export INPUT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help detect classify test test-slow lint format bench clean
+.PHONY: help detect classify test test-slow lint format bench bench-detection clean
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/:.*  ## /\t/' | expand -t 12
@@ -38,6 +37,9 @@ lint: .venv/.dev  ## ruff, mypy --strict, the layers
 format: .venv/.dev  ## let ruff put the code in order
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+bench-detection: .venv/.core  ## real nodules in their surroundings: make bench-detection ARGS="compact-v1 ..."
+	@$(PY) -m benchmarks.context $(if $(ARGS),$(ARGS),compact-v1)
 
 bench: .venv/.core  ## speed and memory, DICOM to candidates
 	@$(PY) -m benchmarks.speed $(if $(INPUT),"$$INPUT") $(ARGS)
