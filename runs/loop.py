@@ -90,7 +90,9 @@ def fit(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     last = last_checkpoint(out)
-    stored = torch.load(last, weights_only=True, map_location="cpu") if last else {"global_step": 0}
+    stored: dict[str, Any] = {"global_step": 0}
+    if last is not None:
+        stored = torch.load(last, weights_only=True, map_location="cpu")
     first_step = int(stored["global_step"])
     if first_step >= settings.steps:
         # Nothing is left to do, and Lightning would not even take over the averages.
