@@ -48,8 +48,6 @@ def held_out_figures(kept: Samples, seen: NoduleOutputs, bag: NoisyOrBag, settin
         bag: for P_i, at a detector score of .9.
         settings: bootstrap draws, and where the diagnosis is.
     """
-    if not kept.is_nodule.any():
-        return {}
     chance = bag.probabilities(seen.nodule, seen.malignancy, torch.full_like(seen.nodule, 0.9)).detach().numpy()
     scores = {"network": seen.malignancy.numpy(), "p_i": chance, "diameter_alone": kept.diameter_mm}
     tissue = {"tissue_scans": len(np.unique(kept.patients[~kept.is_nodule]))}

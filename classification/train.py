@@ -84,8 +84,9 @@ def train_on(learnt: Samples, kept: Samples, settings: TrainSettings) -> Path:
     card["figures"] = {
         "bag_training_loss": round(loss, 5),
         "malignancy_4_5_against_1_2_out_of_fold": malignancy_figure(learnt, scores, settings.bootstrap),
-        **held_out_figures(kept, answers(network, kept, settings.model), bag, settings),
     }
+    if kept.is_nodule.any():
+        card["figures"] |= held_out_figures(kept, answers(network, kept, settings.model), bag, settings)
     path = settings.out / WEIGHTS
     save_weights(path, state, card)
     log.info("weights written to %s: %s", path, json.dumps(card["figures"]))

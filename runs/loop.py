@@ -90,7 +90,15 @@ def fit(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     last = last_checkpoint(out)
-    first_step = int(torch.load(last, weights_only=True, map_location="cpu")["global_step"]) if last else 0
+    stored: dict[str, Any] = {"global_step": 0}
+    if last is not None:
+        stored = torch.load(last, weights_only=True, map_location="cpu")
+    first_step = int(stored["global_step"])
+    if first_step >= settings.steps:
+        # Nothing is left to do, and Lightning would not even take over the averages.
+        module.load_state_dict(stored["state_dict"])
+        module.cpu().eval()
+        return
     loader: DataLoader[Any] = DataLoader(
         _Examples(examples),
         batch_sampler=_Steps(first_step, settings.steps, settings.batch),

@@ -116,6 +116,27 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     assert [name for name in cut if cut[name] != uncut[name]] == []
 
 
+def test_a_run_that_was_killed_before_its_weights_were_written(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("classification.train.save_weights", lambda *_: (_ for _ in ()).throw(RuntimeError("the power")))
+        with pytest.raises(RuntimeError, match="the power"):
+            train(settings(tmp_path))
+    train(settings(tmp_path))
+    cut, uncut = left_in(tmp_path), left_in(whole)
+    assert [name for name in uncut if cut.get(name) != uncut[name]] == []
+
+
+def test_without_anybody_held_out_there_are_no_held_out_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everyone = balls(24)
+    monkeypatch.setattr("classification.train.load_samples", lambda _: (everyone, everyone.at(np.zeros(24, bool))))
+    card = json.loads(train(settings(tmp_path)).with_suffix(".json").read_text())
+    assert set(card["figures"]) == {"bag_training_loss", "malignancy_4_5_against_1_2_out_of_fold"}
+
+
 def test_a_finished_run_keeps_its_weights(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = left_in(whole)
     monkeypatch.setattr("classification.train.load_samples", lambda _: pytest.fail("read again"))

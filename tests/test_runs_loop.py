@@ -1,6 +1,7 @@
 """The loop: what a cut run becomes, and that a folder knows whose it is."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -69,6 +70,17 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(tmp_path: Path, workers: in
     assert curve(tmp_path / "whole") == curve(tmp_path / "cut")
     assert [int(row[0]) for row in curve(tmp_path / "cut")[1:]] == [2, 5, 8, 11, 14, 17, 20]
     assert again.seen[-1] == whole.seen[-1]
+
+
+def test_a_run_cut_after_its_last_step_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    steps = replace(settings(), steps=15)  # the last checkpoint is of the last step
+    whole, again = small(), small()
+    fit(whole, Line(), None, steps, 0, tmp_path)
+    rows = curve(tmp_path)
+    fit(again, Line(), None, steps, 0, tmp_path)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
+    assert not again.training
+    assert curve(tmp_path) == rows
 
 
 def test_the_averaged_weights_are_what_remains(tmp_path: Path) -> None:
