@@ -22,7 +22,7 @@ from classification.noisy_or import NoisyOrBag
 from classification.samples import Samples, held_out, join, read_nodules
 from classification.settings import DataSettings, TrainSettings
 from detection.weights import save_weights
-from preprocessing.entry import run
+from runs.entry import run
 
 log = logging.getLogger(__name__)
 

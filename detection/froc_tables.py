@@ -23,6 +23,7 @@ from detection.froc_guards import (
 from detection.froc_matching import FloatArray, Points, inside, points
 from preprocessing.guards import Caution, GuardError
 from preprocessing.luna16 import series_column
+from runs.entry import UsageError
 
 CENTER = ("coordX", "coordY", "coordZ")
 TEXTURE = "texture"
@@ -123,7 +124,7 @@ def _read(path: Path, value: str) -> _Columns:
     except pd.errors.EmptyDataError:
         table = pd.DataFrame()
     except pd.errors.ParserError as error:
-        raise ValueError(f"{label(path)} is no csv: {str(error).strip()}") from None
+        raise UsageError(f"{label(path)} is no csv: {str(error).strip()}") from None
     wanted = ("seriesuid", *CENTER, value)
     missing = [name for name in wanted if name not in table.columns]
     if missing:

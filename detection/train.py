@@ -12,7 +12,7 @@ from detection.fit import fit
 from detection.hosts import load_hosts, load_nodules
 from detection.settings import TrainSettings
 from detection.weights import save_weights
-from preprocessing.entry import run
+from runs.entry import run
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from phantom.chest import Chest, ChestSettings, simulate_chest
 from phantom.dicom_writer import Series, hashed_uid, write_series
 from phantom.risk import ENRICHMENT, RISK_WITHOUT_NODULES, best_auc, nodule_risks, patient_risk
 from preprocessing.annotations import Nodule, write_annotations
-from preprocessing.entry import run
 from preprocessing.lidc_reading import RATINGS
+from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class CohortSettings:
         chest: what the scans are like.
     """
 
-    out: str = MISSING
+    out: Path = MISSING
     patients: int = 8
     seed: int = 0
     workers: int = MOST_WORKERS
@@ -85,10 +85,10 @@ def make_cohort(
         out.
 
     Raises:
-        ValueError: for numbers out of range, and for an `out` that holds something else.
+        UsageError: for numbers out of range, and for an `out` that holds something else.
     """
     if patients < 1 or seed < 0 or not 1 <= workers <= MOST_WORKERS:
-        raise ValueError(
+        raise UsageError(
             f"patients must be at least 1, seed at least 0 and workers 1 to {MOST_WORKERS}; "
             f"got {patients}, {seed} and {workers}"
         )
@@ -176,17 +176,17 @@ def _each(work: partial[None], indices: list[int], workers: int) -> Iterator[Non
 def _check(out: Path, patients: int, recipe: dict[str, Any]) -> None:
     """Refuse an `out` with other things in it, and make the folders."""
     if out.exists() and not out.is_dir():
-        raise ValueError(f"out must be a folder, got a file: {out}")
+        raise UsageError(f"out must be a folder, got a file: {out}")
     found = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if found and "truth" not in found:
-        raise ValueError(f"out must be empty, missing or an earlier cohort; {out} holds {found[:3]}")
+        raise UsageError(f"out must be empty, missing or an earlier cohort; {out} holds {found[:3]}")
     (out / "truth").mkdir(parents=True, exist_ok=True)
     known = {_truth_path(out, i).name for i in range(patients)}
     for path in sorted((out / "truth").glob("*.json")):
         if path.name not in known:
-            raise ValueError(f"out holds more than the {patients} patients asked for; choose another folder: {out}")
+            raise UsageError(f"out holds more than the {patients} patients asked for; choose another folder: {out}")
         if json.loads(path.read_text(encoding="utf-8"))["recipe"] != recipe:
-            raise ValueError(
+            raise UsageError(
                 f"out holds a cohort of another seed, other settings or an older version; choose another folder: {out}"
             )
 
@@ -244,7 +244,7 @@ def _nodule_table(rows: Iterable[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
 
 
 def _task(settings: CohortSettings) -> None:
-    out = Path(settings.out).expanduser()
+    out = settings.out
     make_cohort(out, settings.patients, settings.seed, settings.chest, settings.enrichment, settings.workers)
     log.info("phantom cohort written to %s", out)
 

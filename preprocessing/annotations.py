@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from preprocessing.geometry import Triple
+from runs.entry import UsageError
 
 COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 
@@ -38,12 +39,12 @@ def read_annotations(path: Path) -> list[Nodule]:
     """Nodules of a LUNA16 `annotations.csv` (or `annotations_excluded.csv`), in file order.
 
     Raises:
-        ValueError: when a column is missing or a number cannot be read.
+        UsageError: when a column is missing or a number cannot be read.
     """
     table = pd.read_csv(path, dtype={"seriesuid": str})
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
-        raise ValueError(f"{path.name} must have the columns {list(COLUMNS)}; missing: {missing}")
+        raise UsageError(f"{path.name} must have the columns {list(COLUMNS)}; missing: {missing}")
     numbers = table[list(COLUMNS[1:])].astype(float)
     return [
         Nodule(uid, (x, y, z), d if d > 0 else float("nan"))

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
 from preprocessing.scan import Reason, Scan, ScanError
+from runs.entry import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +56,14 @@ def every_scan(
 
     Raises:
         FileNotFoundError: a folder does not exist.
-        ValueError: a scan is refused.
+        UsageError: a scan is refused.
     """
     scans = [scan for folder in folders for scan in find_scans(Path(folder))]
     for scan in tqdm(scans, desc="chests", unit="scan", disable=not scans):
         if scan.patient_id in held_out_patients:
             continue
         if scan.refused is not None:
-            raise ValueError(f"a scan to train on was refused ({scan.refused}): {scan.detail}")
+            raise UsageError(f"a scan to train on was refused ({scan.refused}): {scan.detail}")
         yield scan, prepare_scan(scan, cache=cache)
 
 

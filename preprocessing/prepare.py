@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from preprocessing.cache import cache_folder
 from preprocessing.geometry import Geometry
 from preprocessing.lungs import lung_mask
 from preprocessing.read import read_volume
 from preprocessing.resample import resample, sample_mask
 from preprocessing.scan import Scan
 from preprocessing.volume import Volume
+from runs.cache import cache_folder
 
 # Raise when the stored form or the algorithm changes: old cache entries are then never read again.
 CACHE_VERSION = 1

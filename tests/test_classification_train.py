@@ -13,7 +13,7 @@ from classification.network import RATING_SCALES, NoduleNetwork
 from classification.samples import STORED, Samples, held_out
 from classification.settings import BagSettings, DataSettings, ModelSettings, TrainSettings
 from classification.train import load_samples, train_on
-from preprocessing.entry import compose_settings
+from runs.entry import compose_settings
 
 MODEL = ModelSettings(widths=(4, 4, 4, 4), hidden=8)
 

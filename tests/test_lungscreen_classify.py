@@ -35,11 +35,11 @@ def write_chest(path: Path, seed: int = 0) -> None:
 
 def settings(tmp_path: Path, source: Path, out: str = "out", candidates: Path | None = None) -> ClassifySettings:
     return ClassifySettings(
-        input=str(source),
-        out=str(tmp_path / out),
-        candidates=str(candidates) if candidates else None,
-        detector=str(tiny_detector(tmp_path)),
-        classifier=str(tiny_classifier(tmp_path)),
+        input=source,
+        out=tmp_path / out,
+        candidates=candidates if candidates else None,
+        detector=tiny_detector(tmp_path),
+        classifier=tiny_classifier(tmp_path),
         key_images=1,
     )
 
