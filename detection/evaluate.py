@@ -16,8 +16,9 @@ from detection.froc_matching import MAX_PER_SCAN, BoolArray, match
 from detection.froc_plot import write_plot
 from detection.froc_report import Report, Scored, lines, write_csv, write_json
 from detection.froc_strata import SIZE_EDGES_MM, flat, strata
-from detection.froc_tables import Truth, label, read_submission, read_truth
+from detection.froc_tables import Truth, read_submission, read_truth
 from preprocessing.guards import Caution
+from runs.csv_text import printable
 from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def _scored(
     counted = check_scans(matched, candidates) + check_cap(matched, settings.max_per_scan)
     kept += judge(counted, settings.strict, settings.allow)
     results = score(matched, groups, settings.bootstraps, settings.seed)
-    return Scored(label(path), len(candidates), matched, results), kept
+    return Scored(printable(path), len(candidates), matched, results), kept
 
 
 def _files(settings: EvaluateSettings) -> dict[str, Path]:
@@ -121,7 +122,7 @@ def _files(settings: EvaluateSettings) -> dict[str, Path]:
 def _protocol(settings: EvaluateSettings, files: dict[str, Path]) -> dict[str, Any]:
     return {
         "files": {
-            name: {"name": label(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            name: {"name": printable(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             for name, path in files.items()
         },
         "max_per_scan": settings.max_per_scan,

@@ -58,12 +58,13 @@ def classify(settings: ClassifySettings) -> int:
     results: list[Result] = []
     pages: list[PageLink] = []
 
-    def work(scan: Scan, prepared: PreparedScan) -> None:
+    def work(scan: Scan, prepared: PreparedScan) -> tuple[str, ...]:
         candidates, report = pipeline.assess(scan.patient_id, prepared)
         write_key_images(prepared, candidates, out / "key_images", settings.key_images)
         pages.append(write_patient_page(out / "report", report, prepared, top=settings.key_images))
         found.extend(candidates)
         results.append(Result(report, prepared.source_geometry))
+        return report.warnings
 
     done = for_each_scan(scans, work, default_cache() if settings.cache else None)
     write_candidates(out / "candidates.csv", found)

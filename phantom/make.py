@@ -25,6 +25,7 @@ from phantom.dicom_writer import Series, hashed_uid, write_series
 from phantom.risk import ENRICHMENT, RISK_WITHOUT_NODULES, best_auc, nodule_risks, patient_risk
 from preprocessing.annotations import Nodule, write_annotations
 from preprocessing.lidc_reading import RATINGS
+from runs.csv_text import write_csv
 from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
@@ -216,8 +217,8 @@ def _summarise(out: Path, truths: list[dict[str, Any]], recipe: dict[str, Any]) 
         out / "annotations.csv", (Nodule(n["seriesuid"], tuple(n["center_mm"]), n["diameter_mm"]) for _, n in rows)
     )
     labels = pd.DataFrame([(t["patient_id"], t["cancer"]) for t in truths], columns=["id", "cancer"])
-    labels.to_csv(out / "labels.csv", index=False)
-    _nodule_table(rows).to_csv(out / "nodules.csv", index=False, float_format="%.6f")
+    write_csv(out / "labels.csv", labels)
+    write_csv(out / "nodules.csv", _nodule_table(rows), float_format="%.6f")
     probabilities = [t["probability"] for t in truths]
     best = best_auc(probabilities)
     summary = {

@@ -20,6 +20,7 @@ from preprocessing.lidc_table import read_table
 from preprocessing.lidc_xml import read_xml_folder
 from preprocessing.luna16 import MAX_THICKNESS_MM, chosen, differences, read_headers, read_series
 from preprocessing.luna16_compare import pair_up, summary
+from runs.csv_text import write_csv
 from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def extract(settings: LidcSettings) -> None:
     nodules = [n for scan in sorted(scans, key=lambda s: s.series_uid) for n in find_nodules(scan, settings.cluster)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "seriesuids.csv").write_text("".join(f"{uid}\n" for uid in sorted(listed)), encoding="utf-8")
-    nodule_table(nodules, headers, listed, settings.average).to_csv(out / "nodules.csv", index=False)
+    write_csv(out / "nodules.csv", nodule_table(nodules, headers, listed, settings.average))
     agreed = [n for n in nodules if n.scan.series_uid in listed and n.n_readers >= settings.min_readers]
     truth = [as_truth(n, headers[n.scan.series_uid], settings.average) for n in agreed] if headers else []
     if headers:

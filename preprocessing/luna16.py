@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from preprocessing.geometry import Geometry
 from preprocessing.lidc_reading import LidcScan
+from runs.csv_text import original, read_lines
 from runs.entry import UsageError
 
 MAX_THICKNESS_MM = 2.5
@@ -89,16 +89,20 @@ def series_column(path: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        UsageError: it is no text.
     """
-    return [row[0] for row in _series_rows(path)]
+    return [original(row[0]) for row in _series_rows(path)]
 
 
 def _series_rows(path: Path) -> list[list[str]]:
     """The rows of the csv without empty ones and without the heading `seriesuid`."""
     if not path.is_file():
         raise FileNotFoundError(f"no such list of series: {path}")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if row and row[0].strip()]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row and row[0].strip()]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path.name} must be text, one series a line: {error}") from None
     return rows[1:] if rows and rows[0][0].strip().lower() == "seriesuid" else rows
 
 
@@ -117,10 +121,7 @@ def read_headers(path: Path) -> dict[str, Geometry]:
         if not rows:
             raise FileNotFoundError(f"no .mhd file under {path}")
     elif path.is_file():
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        missing = [name for name in _HEADER_COLUMNS if name not in table.columns]
-        if missing:
-            raise UsageError(f"{path.name} must have the columns {','.join(_HEADER_COLUMNS)}; missing: {missing}")
+        table = read_lines(path, _HEADER_COLUMNS, ("seriesuid",))
         rows = list(table[list(_HEADER_COLUMNS)].itertuples(index=False, name=None))
     else:
         raise FileNotFoundError(f"no headers at {path}: neither a csv file nor a folder of .mhd files")

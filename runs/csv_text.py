@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ def read_csv(path: Path, text: Sequence[str] = (), **options: Any) -> pd.DataFra
         FileNotFoundError: no such file.
         UsageError: the file is empty, or no CSV in UTF-8.
     """
+    options = {"dtype": dict.fromkeys(text, str), "encoding": "utf-8-sig", **options}
     try:
-        table: pd.DataFrame = pd.read_csv(path, **{"dtype": dict.fromkeys(text, str), "encoding": "utf-8-sig", **options})
+        table: pd.DataFrame = pd.read_csv(path, **options)
     except pd.errors.EmptyDataError:
         raise UsageError(f"{printable(path)} must be a csv with a header line; it is empty") from None
     except UnicodeDecodeError:
@@ -55,6 +57,52 @@ def read_csv(path: Path, text: Sequence[str] = (), **options: Any) -> pd.DataFra
     for name in set(text) & set(table.columns):
         table[name] = table[name].map(original, na_action="ignore")
     return table
+
+
+def read_lines(path: Path, needed: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
+    """Every cell as it stands, for those who judge each; the index is the line in the file, the header being line 1.
+
+    Args:
+        path: of the file.
+        needed: columns that must be there.
+        text: see `read_csv`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UsageError: no CSV, or a column is missing.
+    """
+    table = read_csv(path, text, dtype=str, na_filter=False, index_col=False, skip_blank_lines=False)
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise UsageError(f"{printable(path)} must have the columns {','.join(needed)}; missing: {','.join(missing)}")
+    table.index = pd.RangeIndex(2, len(table) + 2)
+    blank = (table.fillna("") == "").all(axis=1)
+    return table[~blank]
+
+
+def numbers(
+    path: Path, table: pd.DataFrame, column: str, fits: Callable[[float], bool] = math.isfinite, wanted: str = ""
+) -> list[float]:
+    """One column of `read_lines` as numbers.
+
+    Args:
+        path: of the file.
+        table: of `read_lines`.
+        column: its name.
+        fits: what a value must satisfy; an empty cell is NaN.
+        wanted: the same in words.
+
+    Raises:
+        UsageError: naming the file, the column and the line of the first cell at fault.
+    """
+    found = []
+    for line, cell in table[column].items():
+        value = _value(cell)
+        if value is None or not fits(value):
+            words = wanted or "a finite number"
+            raise UsageError(f"{printable(path)}: {column} in line {line} must be {words}, got {cell!r}")
+        found.append(value)
+    return found
 
 
 def neutral(text: str) -> str:
@@ -73,8 +121,11 @@ def printable(path: Path) -> str:
 
 
 def _is_number(text: str) -> bool:
+    return bool(text) and _value(text) is not None
+
+
+def _value(text: Any) -> float | None:
     try:
-        float(text)
+        return float(text) if str(text).strip() else math.nan
     except ValueError:
-        return False
-    return True
+        return None

@@ -172,7 +172,7 @@ def test_the_organisers_digits() -> None:
     paths = {key: LUNA16 / f"{names.get(key, key)}.csv" for key in keys}
     if not all(path.exists() for path in paths.values()):
         pytest.skip("needs shared/data/luna16")
-    report = evaluate(EvaluateSettings(**{key: path for key, path in paths.items()}))
+    report = evaluate(EvaluateSettings(**paths))
     text = lines(report)
     assert text[0].endswith("888 scans, 1186 nodules, 55677 candidates, 2969 of them beyond 100 a scan")
     assert text[1] == "TP 1136, FP 46078, FN 50; not counted: 5308 excluded, 186 doubles"

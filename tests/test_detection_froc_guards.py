@@ -268,7 +268,7 @@ def luna16(**changes: object) -> EvaluateSettings:
     paths = {name: LUNA16 / f"{names.get(name, name)}.csv" for name in FILES}
     if not all(path.exists() for path in paths.values()):
         pytest.skip("needs shared/data/luna16")
-    return replace(EvaluateSettings(**{k: p for k, p in paths.items()}, bootstraps=0), **changes)
+    return replace(EvaluateSettings(**paths, bootstraps=0), **changes)
 
 
 def test_what_the_protocol_alone_is_worth(tmp_path: Path) -> None:
