@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from preprocessing.archive import unpack
+from preprocessing.archive import Budget, OverBudgetError, remove, unpack
 from preprocessing.headers import Slice, owner_of, quiet_pydicom, read_header, slices_of
 from preprocessing.images import check_image, image_ending
 from preprocessing.scan import Reason, Scan, ScanError
@@ -41,6 +41,8 @@ class _Harvest:
     refused: list[Scan] = field(default_factory=list)
     # Files that should have been DICOM, by folder.
     broken: dict[Path, list[ScanError]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    unpacked: list[Path] = field(default_factory=list)
 
 
 def find_scans(source: Path) -> list[Scan]:
@@ -75,10 +77,13 @@ def find_scans(source: Path) -> list[Scan]:
     return [Scan(name, "", (), Reason.NOT_DICOM, f"none of {len(files)} file(s) is a DICOM image or a known format")]
 
 
-def _walk(source: Path, harvest: _Harvest) -> Iterator[tuple[Path, str]]:
-    """Files with their place below the source; zips are unpacked on the way, empty folders noted."""
+def _walk(source: Path, harvest: _Harvest, depth: int = 0) -> Iterator[tuple[Path, str]]:
+    """Files with their place below the source; zips are unpacked on the way, empty folders noted.
+
+    `depth` says in how many archives the source lies.
+    """
     if source.is_file():
-        yield from _opened(source, source.name, harvest)
+        yield from _opened(source, source.name, harvest, depth)
         return
     seen: set[str] = set()
     for folder, below, names in os.walk(source, followlinks=True):
@@ -92,20 +97,32 @@ def _walk(source: Path, harvest: _Harvest) -> Iterator[tuple[Path, str]]:
         if not below and not names and here != source:
             harvest.refused.append(Scan(here.name, "", (), Reason.EMPTY_FOLDER, "the folder holds no files"))
         for name in sorted(n for n in names if not n.startswith(".")):
-            yield from _opened(here / name, (here / name).relative_to(source).as_posix(), harvest)
+            yield from _opened(here / name, (here / name).relative_to(source).as_posix(), harvest, depth)
 
 
-def _opened(path: Path, name: str, harvest: _Harvest) -> Iterator[tuple[Path, str]]:
+def _opened(path: Path, name: str, harvest: _Harvest, depth: int) -> Iterator[tuple[Path, str]]:
     if path.suffix.lower() != ".zip":
         yield path, name
         return
+    noted, made, budget = len(harvest.refused), len(harvest.unpacked), replace(harvest.budget)
     try:
-        inside = list(_walk(unpack(path), harvest))
+        folder = unpack(path, harvest.budget, depth)
+        harvest.unpacked.append(folder)
+        inside = list(_walk(folder, harvest, depth + 1))
         if not inside:
             raise ScanError(Reason.EMPTY_FOLDER, "the zip archive holds no files")
-        yield from ((file, f"{name}/{place}") for file, place in inside)
     except ScanError as error:
+        if isinstance(error, OverBudgetError):
+            # An archive that goes too far is refused once, as the user knows it, with all that was in it.
+            if depth:
+                raise
+            for folder in harvest.unpacked[made:]:
+                remove(folder)
+            del harvest.refused[noted:], harvest.unpacked[made:]
+            harvest.budget = budget
         harvest.refused.append(Scan(path.stem, "", (path,), error.reason, error.detail))
+        return
+    yield from ((file, f"{name}/{place}") for file, place in inside)
 
 
 def _take(path: Path, name: str, harvest: _Harvest) -> None:
