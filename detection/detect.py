@@ -17,7 +17,7 @@ from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan, default_cache
 from preprocessing.scan import Scan
 from runs.cache import cache_folder
-from runs.entry import run
+from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,11 @@ class DetectSettings:
     key_images: int = 5
     cache: bool = True
     phantoms: int = 8
+
+    def __post_init__(self) -> None:
+        if self.key_images < 0 or self.phantoms < 1:
+            got = f"{self.key_images} and {self.phantoms}"
+            raise UsageError(f"key_images= must be at least 0 and phantoms= at least 1, got {got}")
 
 
 def detect(settings: DetectSettings) -> int:

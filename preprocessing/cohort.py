@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
-from preprocessing.scan import Reason, Scan, ScanError
+from preprocessing.scan import Reason, Scan, ScanError, in_kind
 from runs.csv_text import write_csv
 from runs.entry import UsageError
 
@@ -103,5 +103,5 @@ def _one(scan: Scan, work: Work, cache: Path | None, settings: PrepareSettings |
         # Only the kind of error: its text may quote the file.
         log.warning("a scan failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
         log.debug("traceback", exc_info=True)
-        return replace(scan, refused=Reason.INTERNAL_ERROR, detail=f"unexpected {type(error).__name__}")
+        return replace(scan, refused=Reason.INTERNAL_ERROR, detail=in_kind(error))
     return replace(scan, warnings=prepared.warnings if stated is None else tuple(stated))

@@ -40,6 +40,7 @@ def check_image(path: Path) -> None:
     Raises:
         ScanError: no greyscale volume of at least 10 slices can be in it, or its voxels lie in another folder.
     """
+    _check_name(path)
     data_files(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(READERS[image_ending(path) or ""])
@@ -57,6 +58,14 @@ def check_image(path: Path) -> None:
         raise ScanError(Reason.BAD_VALUE, f"a CT has at most {MOST_VOXELS} voxels, got size {tuple(size)}")
     if min(reader.GetSpacing()[:3]) <= 0 or not np.all(np.isfinite(reader.GetSpacing())):
         raise ScanError(Reason.BAD_VALUE, "the spacing must be positive")
+
+
+def _check_name(path: Path) -> None:
+    """SimpleITK takes names as UTF-8; handed another one it ends the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ScanError(Reason.UNREADABLE, "the name of the file or of a folder above is no text in UTF-8") from error
 
 
 def read_image(path: Path, series_uid: str) -> Volume:
