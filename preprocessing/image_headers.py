@@ -1,9 +1,10 @@
 """Which files hold the voxels of a MetaImage or NRRD file: beside a header they may lie in files it names.
 
 MetaImage: https://itk.org/Wiki/MetaIO/Documentation, `ElementDataFile`; NRRD: teem.sourceforge.net/nrrd/format.html,
-section 5, `data file`. A header comes from outside: what it names must lie in its own folder. MetaIO itself checks
-little: for some patterns it divides by zero and ends the process, for lists that are too short it returns memory that
-was never written. Those headers are refused here.
+section 5, `data file`. A header comes from outside: what it names must lie in its own folder. The readers themselves
+check little: MetaIO divides by zero for some patterns, writes past its arrays for an odd NDims, and for lists that are
+too short returns memory that was never written; the NRRD reader writes long lines past the end of its messages. What
+would end the process is refused here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ MOST_FILES = 100_000
 PATTERN = re.compile(r"[^%]*%0?\d{0,2}d[^%]*")
 META_KEY = re.compile(rb"^[ \t]*ElementDataFile\s*[=:][ \t]*([^\r\n]*)", re.MULTILINE)
 META_SIZE = re.compile(rb"^[ \t]*DimSize\s*[=:]([ \t\d]*)", re.MULTILINE)
+META_AXES = re.compile(rb"^[ \t]*NDims\s*[=:][ \t]*([^\r\n]*)", re.MULTILINE)
 NRRD_KEY = re.compile(rb"^data ?file:(?!=)[ \t]*([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
+NRRD_LINE_BYTES = 500
 NRRD_END = re.compile(rb"\r?\n\r?\n")
 
 
@@ -55,6 +58,9 @@ def _meta_names(head: bytes) -> list[str]:
     # With two of them it would be anybody's guess which one is read.
     if found is None or head.count(b"ElementDataFile") != 1:
         raise ScanError(Reason.UNREADABLE, "the header must have one ElementDataFile, at its end")
+    axes = META_AXES.findall(head[: found.start()])
+    if len(axes) != 1 or axes[0].strip() not in (b"2", b"3", b"4"):
+        raise ScanError(Reason.BAD_VALUE, "the header must have one NDims, from 2 to 4")
     value = os.fsdecode(found[1].strip())
     if value in ("LOCAL", "Local", "local"):
         return []
@@ -76,7 +82,10 @@ def _nrrd_names(head: bytes) -> list[str]:
     if not head.startswith(b"NRRD"):
         raise ScanError(Reason.UNREADABLE, "the header is none of NRRD")
     end = NRRD_END.search(head)
-    found = NRRD_KEY.search(head[: end.start() if end else None])
+    header = head[: end.start() if end else None]
+    if any(len(line) > NRRD_LINE_BYTES and not _is_free(line) for line in header.splitlines()):
+        raise ScanError(Reason.BAD_VALUE, f"a field of the header must be shorter than {NRRD_LINE_BYTES} letters")
+    found = NRRD_KEY.search(header)
     if found is None:
         if end is None:
             raise ScanError(Reason.UNREADABLE, "the header has no end")
@@ -85,6 +94,11 @@ def _nrrd_names(head: bytes) -> list[str]:
     if value.startswith("LIST"):
         return _lines(head[found.end() :])
     return _expanded(value.split()) if "%" in value else [value]
+
+
+def _is_free(line: bytes) -> bool:
+    """Comments, and pairs of a key and its value, may be of any length."""
+    return line.startswith(b"#") or (b":=" in line and b": " not in line.partition(b":=")[0])
 
 
 def _lines(rest: bytes) -> list[str]:

@@ -117,14 +117,26 @@ def test_files_elsewhere_are_refused(named: str, ending: str, folder: Path, tmp_
         "ElementDataFile = LIST 3D\nwhole.raw\n",
         "ElementDataFile = whole.raw\nElementDataFile = s01.raw\n",
         "elementdatafile = whole.raw\n",
+        "NDims = -1\nElementDataFile = whole.raw\n",
+        "NDims = 99999999999999999999\nElementDataFile = whole.raw\n",
         "",
     ],
 )
 @pytest.mark.parametrize("ending", [".mhd", ".mha"])
 def test_headers_that_would_be_misread_are_refused(last: str, ending: str, folder: Path) -> None:
-    (folder / f"x{ending}").write_text(META + last)
+    head = META.replace("NDims = 3\n", "") if last.startswith("NDims") else META
+    (folder / f"x{ending}").write_text(head + last)
     (scan,) = find_scans(folder / f"x{ending}")
     assert scan.refused in (Reason.BAD_VALUE, Reason.UNREADABLE)
+
+
+@pytest.mark.parametrize("field", ["type", "space", "data file", "no field", "a: b:="])
+def test_long_lines_of_nrrd_end_no_process(field: str, folder: Path) -> None:
+    (folder / "x.nrrd").write_text(f"{NRRD}{field}: {'x' * 2000}\n\n")
+    (scan,) = find_scans(folder / "x.nrrd")
+    assert scan.refused == Reason.BAD_VALUE
+    (folder / "x.nrrd").write_text(f"{NRRD}# {'x' * 2000}\nwho made it:={'y' * 2000}\ndata file: whole.raw\n\n")
+    assert read_image(folder / "x.nrrd", "x").hu[-1, 0, 0] == 10 * SLICES
 
 
 def test_the_ending_says_who_reads(folder: Path) -> None:
