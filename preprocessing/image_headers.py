@@ -9,8 +9,10 @@ would end the process is refused here.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
+import zlib
 from pathlib import Path, PureWindowsPath
 
 from preprocessing.scan import Reason, ScanError
@@ -35,6 +37,8 @@ def data_files(path: Path) -> tuple[Path, ...]:
             folder, or not as many as it has slices.
     """
     ending = path.suffix.lower()
+    if ending in (".nii", ".gz"):
+        _check_nifti(path)
     if ending not in (".mhd", ".mha", ".nrrd"):
         return ()
     try:
@@ -46,6 +50,19 @@ def data_files(path: Path) -> tuple[Path, ...]:
         raise ScanError(Reason.UNREADABLE, "the header cannot be opened") from error
     names = _nrrd_names(head) if ending == ".nrrd" else _meta_names(head)
     return tuple(_beside(path, name) for name in names)
+
+
+def _check_nifti(path: Path) -> None:
+    """The voxels of a .nii lie in it (magic `n+1`, or `n+2` of NIfTI-2); those of a pair lie in an .img beside it."""
+    try:
+        with path.open("rb") as plain:
+            packed = plain.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as handle:
+            head = handle.read(348)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ScanError(Reason.UNREADABLE, "the header cannot be opened") from error
+    if head[344:347] != b"n+1" and head[4:7] != b"n+2":
+        raise ScanError(Reason.UNREADABLE, "the file must be a NIfTI with its voxels in it")
 
 
 def _lists(head: bytes) -> bool:

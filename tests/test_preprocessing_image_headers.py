@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -137,6 +138,22 @@ def test_long_lines_of_nrrd_end_no_process(field: str, folder: Path) -> None:
     assert scan.refused == Reason.BAD_VALUE
     (folder / "x.nrrd").write_text(f"{NRRD}# {'x' * 2000}\nwho made it:={'y' * 2000}\ndata file: whole.raw\n\n")
     assert read_image(folder / "x.nrrd", "x").hu[-1, 0, 0] == 10 * SLICES
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_nifti_holds_its_voxels_itself(ending: str, tmp_path: Path) -> None:
+    image = sitk.GetImageFromArray(np.full((12, 5, 6), 7, np.int16))
+    sitk.WriteImage(image, str(tmp_path / f"whole{ending}"))
+    assert data_files(tmp_path / f"whole{ending}") == ()
+    assert read_image(tmp_path / f"whole{ending}", "x").hu[0, 0, 0] == 7
+    sitk.WriteImage(image, str(tmp_path / "pair.hdr"))
+    content = (tmp_path / "pair.hdr").read_bytes()
+    (tmp_path / f"pair{ending}").write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    (scan,) = find_scans(tmp_path / f"pair{ending}")
+    assert scan.refused == Reason.UNREADABLE
+    (tmp_path / f"cut{ending}").write_bytes((tmp_path / f"whole{ending}").read_bytes()[:60])
+    (scan,) = find_scans(tmp_path / f"cut{ending}")
+    assert scan.refused == Reason.UNREADABLE
 
 
 def test_the_ending_says_who_reads(folder: Path) -> None:
