@@ -61,7 +61,7 @@ def main() -> None:
     cpms = plain_bootstrap(scans, args.draws)
     a_draw = (time.perf_counter() - begin) / args.draws
 
-    paths = {name: str(getattr(args, name)) for name in ("candidates", "annotations", "excluded", "seriesuids")}
+    paths = {name: Path(getattr(args, name)) for name in ("candidates", "annotations", "excluded", "seriesuids")}
     report, seconds = timed(EvaluateSettings(**paths, bootstraps=DRAWS), args.repeats)
     _, seconds_without = timed(EvaluateSettings(**paths, bootstraps=0), args.repeats)
 

@@ -39,7 +39,7 @@ def main() -> None:
         predictions, labels = files(Path(folder))
         rows = read_matched(predictions, labels)
         settings = EvaluateSettings(
-            predictions=str(predictions), labels=str(labels), out=f"{folder}/out", bootstrap=args.bootstrap
+            predictions=Path(predictions), labels=Path(labels), out=Path(folder) / "out", bootstrap=args.bootstrap
         )
 
         def timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -21,6 +21,7 @@ from detection.candidate import Candidate
 from preprocessing.patches import normalise
 from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
+from runs.entry import UsageError
 from runs.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -115,7 +116,7 @@ def load_classifier(weights: str | Path | None = None, settings: InferenceSettin
 
     Raises:
         FileNotFoundError: no such file or name, or no card beside it.
-        ValueError: the file is not what its card says, is no classifier's, or was trained on scans that were prepared
+        UsageError: the file is not what its card says, is no classifier's, or was trained on scans that were prepared
             in another way.
     """
     name = weights or DEFAULT_WEIGHTS
@@ -126,7 +127,7 @@ def load_classifier(weights: str | Path | None = None, settings: InferenceSettin
     try:
         torch.nn.ModuleDict({"network": network, "bag": bag}).load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"'{Path(name).name}' does not hold the classifier its card describes") from error
+        raise UsageError(f"'{Path(name).name}' does not hold the classifier its card describes") from error
     provenance = {
         "classifier": str(card.get("name", name)),
         "classifier_sha256": str(card["sha256"])[:16],
@@ -143,8 +144,8 @@ def _settings_of(card: dict[str, Any]) -> tuple[ModelSettings, InferenceSettings
         widths = tuple(int(w) for w in values["widths"])
         model = ModelSettings(widths, int(values["hidden"]), int(values["crop"]), (along_z, in_plane))
         return model, InferenceSettings(int(card["inference"]["top_k"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError("the model card is not a classifier's: it lacks model or inference settings") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError("the model card is not a classifier's: it lacks model or inference settings") from error
 
 
 def _check(candidate: Candidate, series_uid: str) -> None:

@@ -16,8 +16,8 @@ from classification.intervals import Comparison
 from classification.metric_table import table
 from classification.metrics import MetricSettings, PatientMetrics, compare, patient_metrics
 from classification.predictions import MATCHING, MatchedRows, read_matched
-from preprocessing.entry import run
 from preprocessing.guards import GuardError
+from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,11 @@ class EvaluateSettings(MetricSettings):
         plots: draw them.
     """
 
-    predictions: str | None = None
-    labels: str | None = None
-    against: str | None = None
+    predictions: Path | None = None
+    labels: Path | None = None
+    against: Path | None = None
     group: str | None = None
-    out: str = "outputs/evaluate"
+    out: Path = Path("outputs/evaluate")
     strict: bool = False
     plots: bool = True
 
@@ -52,12 +52,12 @@ def evaluate(settings: EvaluateSettings) -> None:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a setting without meaning, or a guard that stops, its name first (`classification.guards.Guard`).
+        UsageError: a setting without meaning, or a guard that stops, its name first (`classification.guards.Guard`).
     """
     if settings.predictions is None or settings.labels is None:
-        raise ValueError("predictions=... and labels=... must each name a csv with the columns id,cancer")
+        raise UsageError("predictions=... and labels=... must each name a csv with the columns id,cancer")
     paths = {"predictions": settings.predictions, "labels": settings.labels, "against": settings.against}
-    files = {role: Path(path).expanduser() for role, path in paths.items() if path is not None}
+    files = {role: path for role, path in paths.items() if path is not None}
     rows = read_matched(files["predictions"], files["labels"], files.get("against"), settings.group)
     for caution in rows.cautions:
         if settings.strict:
@@ -72,7 +72,7 @@ def evaluate(settings: EvaluateSettings) -> None:
             rows.label, rows.against, choices, rows.groups
         )
         differences = compare(rows.label, rows.probability, rows.against, choices, rows.groups)
-    out = Path(settings.out).expanduser()
+    out = settings.out
     out.mkdir(parents=True, exist_ok=True)
     written = report(files, rows, list(named.values()), differences)
     (out / "metrics.json").write_text(json.dumps(written, indent=2, allow_nan=False) + "\n", encoding="utf-8")

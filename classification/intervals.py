@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from runs.seeds import stream
+
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
@@ -131,7 +133,7 @@ def bootstrap_comparison(value: float, drawn: Array, n: int, level: float = 0.95
 
 def _draws(rows: int, repeats: int, groups: Array | None, seed: int) -> Iterator[Array]:
     """Weights (B, rows) in blocks."""
-    rng = np.random.default_rng(seed)
+    rng = stream("classification.metrics.bootstrap", seed)
     member = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     units = int(member.max()) + 1
     block = max(1, BLOCK // rows)

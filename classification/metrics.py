@@ -38,6 +38,7 @@ from classification.reliability import (
     reliability_bins,
 )
 from classification.tally import Tally
+from runs.entry import UsageError
 
 # The places at which curves get their band.
 GRID = np.linspace(0, 1, 101)
@@ -76,14 +77,14 @@ class MetricSettings:
         """Refuse what would give a figure without a meaning.
 
         Raises:
-            ValueError: naming the setting.
+            UsageError: naming the setting.
         """
         inside = {"threshold": (self.threshold,), "specificities": self.specificities, "level": (self.level,)}
         for name, values in {**inside, "sensitivities": self.sensitivities}.items():
             if not all(0 < v < 1 or (v == 1 and name != "level") for v in values):
-                raise ValueError(f"{name} must lie in (0, 1], the level below 1; got {', '.join(map(str, values))}")
+                raise UsageError(f"{name} must lie in (0, 1], the level below 1; got {', '.join(map(str, values))}")
         if not 0 < self.clip < 0.5 or self.bootstrap < 1:
-            raise ValueError(f"expected clip in (0, .5) and bootstrap >= 1, got {self.clip} and {self.bootstrap}")
+            raise UsageError(f"expected clip in (0, .5) and bootstrap >= 1, got {self.clip} and {self.bootstrap}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

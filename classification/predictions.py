@@ -17,6 +17,7 @@ from classification.guards import (
 )
 from classification.intervals import Array
 from preprocessing.guards import Caution, GuardError
+from runs.csv_text import read_csv
 
 MATCHING = "rows are matched by id, as exact text; their order in the files plays no part"
 
@@ -78,12 +79,9 @@ def read_table(path: Path) -> pd.DataFrame:
         FileNotFoundError: no such file.
         GuardError: `missing_column`, `no_rows`, `duplicate_ids`.
     """
-    try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False, encoding="utf-8-sig"
-        )
-    except pd.errors.EmptyDataError:
-        raise GuardError(Guard.NO_ROWS, f"{path.name} is empty") from None
+    if not path.stat().st_size:
+        raise GuardError(Guard.NO_ROWS, f"{path.name} is empty")
+    table = read_csv(path, ("id",), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False)
     missing = [name for name in ("id", "cancer") if name not in table.columns]
     if missing:
         got = ", ".join(map(str, table.columns[:5]))

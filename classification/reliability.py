@@ -8,6 +8,8 @@ import numpy as np
 
 from classification.intervals import Estimate, Floats, bootstrap_estimate, clopper_pearson, percentiles
 from classification.tally import Tally, ratio
+from runs.entry import UsageError
+from runs.seeds import stream
 
 BINNINGS = ("equal_width", "equal_mass")
 
@@ -35,10 +37,10 @@ def bin_edges(probability: Floats, bins: int = 10, binning: str = "equal_width")
     Equal probabilities are never parted: ties make the bins of `equal_mass` fewer and less equal.
 
     Raises:
-        ValueError: no such binning, or no bin.
+        UsageError: no such binning, or no bin.
     """
     if binning not in BINNINGS or bins < 1:
-        raise ValueError(f"expected binning out of {BINNINGS} and at least one bin, got {binning!r} and {bins}")
+        raise UsageError(f"expected binning out of {BINNINGS} and at least one bin, got {binning!r} and {bins}")
     steps = np.linspace(0, 1, bins + 1)
     if binning == "equal_width":
         return steps
@@ -68,7 +70,7 @@ def error_by_chance(probability: Floats, edges: Floats, repeats: int, level: flo
     Labels are drawn anew from the probabilities (n,); an error inside the range is no evidence of miscalibration
     (consistency resampling, Broecker & Smith 2007, Weather and Forecasting 22:651).
     """
-    rng = np.random.default_rng(seed)
+    rng = stream("classification.metrics.reliability", seed)
     inside = _membership(probability, edges)
     predicted = probability @ inside
     # Row by row, so that memory does not grow with the number of draws.

@@ -18,9 +18,9 @@ from classification.figures import held_out_figures, malignancy_figure
 from classification.fit import fit_bag, fit_network, out_of_fold
 from classification.samples import Samples, join, read_nodules
 from classification.settings import TrainSettings, deciding
-from preprocessing.entry import run
 from preprocessing.preparation import preparation
 from runs.card import origin, stated
+from runs.entry import run
 from runs.loop import ONLY_SPEED
 from runs.run_folder import WEIGHTS, claim, finished
 from runs.weights import save_weights

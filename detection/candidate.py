@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from preprocessing.geometry import Triple
+from runs.csv_text import numbers, printable, read_lines, write_csv
+from runs.entry import UsageError
 
 COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "probability", "diameter_mm")
 
@@ -37,25 +40,32 @@ def write_candidates(path: Path, candidates: Iterable[Candidate]) -> None:
     for column in COLUMNS[1:]:
         digits = 6 if column == "probability" else 3
         table[column] = [f"{value:.{digits}f}" for value in table[column]]
-    table.to_csv(path, index=False)
+    write_csv(path, table)
 
 
 def read_candidates(path: Path) -> dict[str, list[Candidate]]:
-    """Candidates by series uid, best first; `diameter_mm` may be absent (a plain LUNA16 submission: NaN).
+    """Candidates by series uid, best first; `diameter_mm` may be absent or empty (a plain LUNA16 submission: NaN).
 
     Raises:
-        ValueError: when a required column is missing.
+        FileNotFoundError: no such file.
+        UsageError: a column is missing, or a cell is not what it must be: file, column and line are named.
     """
-    table = pd.read_csv(path, dtype={"seriesuid": str})
-    missing = [name for name in COLUMNS[:5] if name not in table.columns]
-    if missing:
-        raise ValueError(f"{path.name} must have the columns {list(COLUMNS[:5])}; missing: {missing}")
-    if "diameter_mm" not in table.columns:
-        table["diameter_mm"] = float("nan")
+    table = read_lines(path, COLUMNS[:5], ("seriesuid",))
+    nameless = table.index[table["seriesuid"] == ""]
+    if len(nameless):
+        raise UsageError(f"{printable(path)}: seriesuid in line {nameless[0]} must be the name of a scan, got nothing")
+    places = zip(*(numbers(path, table, name) for name in COLUMNS[1:4]), strict=True)
+    scores = numbers(path, table, "probability", lambda v: 0 <= v <= 1, "a probability from 0 to 1")
+    diameters = [math.nan] * len(table)
+    if "diameter_mm" in table.columns:
+        diameters = numbers(path, table, "diameter_mm", _is_diameter, "a number of mm over 0, or empty where unknown")
     found: dict[str, list[Candidate]] = {}
-    numbers = table[["coordX", "coordY", "coordZ", "diameter_mm", "probability"]].to_numpy(float)
-    for uid, (x, y, z, diameter, score) in zip(table["seriesuid"], numbers.tolist(), strict=True):
-        found.setdefault(uid, []).append(Candidate(uid, (x, y, z), diameter, score))
+    for uid, place, diameter, score in zip(table["seriesuid"], places, diameters, scores, strict=True):
+        found.setdefault(uid, []).append(Candidate(uid, place, diameter, score))
     for group in found.values():
         group.sort(key=lambda c: -c.score)
     return found
+
+
+def _is_diameter(value: float) -> bool:
+    return math.isnan(value) or 0 < value < math.inf

@@ -12,12 +12,12 @@ from detection.detector import load_detector
 from detection.key_images import write_key_images
 from detection.settings import InferenceSettings
 from phantom.make import RECIPE_VERSION, make_cohort
-from preprocessing.cache import cache_folder
 from preprocessing.cohort import for_each_scan, summary, write_scans
-from preprocessing.entry import run
 from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan, default_cache
 from preprocessing.scan import Scan
+from runs.cache import cache_folder
+from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,18 @@ class DetectSettings:
         phantoms: size of the phantom cohort.
     """
 
-    input: str | None = None
-    out: str = "outputs/detect"
-    detector: str | None = None
+    input: Path | None = None
+    out: Path = Path("outputs/detect")
+    detector: Path | None = None
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     key_images: int = 5
     cache: bool = True
     phantoms: int = 8
+
+    def __post_init__(self) -> None:
+        if self.key_images < 0 or self.phantoms < 1:
+            got = f"{self.key_images} and {self.phantoms}"
+            raise UsageError(f"key_images= must be at least 0 and phantoms= at least 1, got {got}")
 
 
 def detect(settings: DetectSettings) -> int:
@@ -51,7 +56,7 @@ def detect(settings: DetectSettings) -> int:
     Raises:
         FileNotFoundError: no such input or weights.
     """
-    out = Path(settings.out).expanduser()
+    out = settings.out
     scans = find_scans(source_of(settings.input, settings.phantoms))
     detector = load_detector(settings.detector, settings.inference)
     found: list[Candidate] = []
@@ -69,10 +74,10 @@ def detect(settings: DetectSettings) -> int:
     return int(all(scan.refused for scan in done))
 
 
-def source_of(given: str | None, phantoms: int) -> Path:
+def source_of(given: Path | None, phantoms: int) -> Path:
     """The path the user gave, or a cohort of phantoms in the user's cache."""
     if given is not None:
-        return Path(given).expanduser()
+        return given
     log.info("no input given: a cohort of %d simulated patients stands in", phantoms)
     folder = cache_folder("phantoms") / f"v{RECIPE_VERSION}-{phantoms}-patients"
     return make_cohort(folder, patients=phantoms, seed=0) / "dicom"

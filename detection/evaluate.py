@@ -16,9 +16,10 @@ from detection.froc_matching import MAX_PER_SCAN, BoolArray, match
 from detection.froc_plot import write_plot
 from detection.froc_report import Report, Scored, lines, write_csv, write_json
 from detection.froc_strata import SIZE_EDGES_MM, flat, strata
-from detection.froc_tables import Truth, label, read_submission, read_truth
-from preprocessing.entry import run
+from detection.froc_tables import Truth, read_submission, read_truth
 from preprocessing.guards import Caution
+from runs.csv_text import printable
+from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +44,13 @@ class EvaluateSettings:
         allow: names of guards that may not stop.
     """
 
-    candidates: str | None = None
-    annotations: str | None = None
-    excluded: str | None = None
-    seriesuids: str | None = None
-    out: str = "outputs/evaluate"
-    against: str | None = None
-    ratings: str | None = None
+    candidates: Path | None = None
+    annotations: Path | None = None
+    excluded: Path | None = None
+    seriesuids: Path | None = None
+    out: Path = Path("outputs/evaluate")
+    against: Path | None = None
+    ratings: Path | None = None
     max_per_scan: int | None = MAX_PER_SCAN
     bootstraps: int = 1000
     seed: int = 0
@@ -63,7 +64,7 @@ def evaluate(settings: EvaluateSettings) -> Report:
 
     Raises:
         GuardError: a guard stopped the evaluation.
-        ValueError: an option is missing or wrong.
+        UsageError: an option is missing or wrong.
     """
     files = _files(settings)
     truth = read_truth(files["annotations"], files.get("excluded"), files["seriesuids"], files.get("ratings"))
@@ -102,7 +103,7 @@ def _scored(
     counted = check_scans(matched, candidates) + check_cap(matched, settings.max_per_scan)
     kept += judge(counted, settings.strict, settings.allow)
     results = score(matched, groups, settings.bootstraps, settings.seed)
-    return Scored(label(path), len(candidates), matched, results), kept
+    return Scored(printable(path), len(candidates), matched, results), kept
 
 
 def _files(settings: EvaluateSettings) -> dict[str, Path]:
@@ -112,16 +113,16 @@ def _files(settings: EvaluateSettings) -> dict[str, Path]:
     }
     missing = [f"{name}=" for name in ("candidates", "annotations", "seriesuids") if given[name] is None]
     if missing:
-        raise ValueError(f"{', '.join(missing)} must name a csv; see --help")
+        raise UsageError(f"{', '.join(missing)} must name a csv; see --help")
     if settings.bootstraps < 0 or (settings.max_per_scan is not None and settings.max_per_scan < 1):
-        raise ValueError("bootstraps= must be at least 0 and max_per_scan= at least 1 or null")
-    return {name: Path(path).expanduser() for name, path in given.items() if path is not None}
+        raise UsageError("bootstraps= must be at least 0 and max_per_scan= at least 1 or null")
+    return {name: path for name, path in given.items() if path is not None}
 
 
 def _protocol(settings: EvaluateSettings, files: dict[str, Path]) -> dict[str, Any]:
     return {
         "files": {
-            name: {"name": label(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            name: {"name": printable(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             for name, path in files.items()
         },
         "max_per_scan": settings.max_per_scan,
@@ -133,7 +134,7 @@ def _protocol(settings: EvaluateSettings, files: dict[str, Path]) -> dict[str, A
 def command(settings: EvaluateSettings) -> None:
     """Evaluate, write the files, and say what came of it."""
     report = evaluate(settings)
-    write(report, Path(settings.out).expanduser())
+    write(report, settings.out)
     for line in lines(report):
         log.info("%s", line)
     log.info("froc.json, froc.csv and froc.png are in %s", settings.out)

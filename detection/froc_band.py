@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from detection.froc_matching import FloatArray, IntArray
+from runs.seeds import stream
 
 # Where bands are kept: sixteen steps an octave from 1/8 to 8, so that every sixteenth is one of the seven rates.
 STEPS = 16
@@ -100,7 +101,7 @@ def bands(
         seed: of the draws.
     """
     n_scans = false.shape[0]
-    rng = np.random.default_rng(seed)
+    rng = stream("detection.froc.bootstrap", seed)
     draws: dict[str, list[FloatArray]] = {name: [] for name in found}
     for start in range(0, bootstraps, CHUNK):
         weights = multiplicities(rng, min(CHUNK, bootstraps - start), n_scans)

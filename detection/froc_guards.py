@@ -15,6 +15,7 @@ import pandas as pd
 
 from detection.froc_matching import FloatArray, IntArray, Matched, Points, inside
 from preprocessing.guards import Caution, GuardError
+from runs.entry import UsageError
 
 
 class Guard(StrEnum):
@@ -91,12 +92,12 @@ def judge(cautions: Iterable[Caution], strict: bool = False, allow: Sequence[str
 
     Raises:
         GuardError: a guard that is not allowed stops.
-        ValueError: `allow` holds something else than names of guards that can be allowed.
+        UsageError: `allow` holds something else than names of guards that can be allowed.
     """
     allowed = set(allow)
     wrong = allowed - set(Guard) | allowed & NEVER_ALLOWED
     if wrong:
-        raise ValueError(f"allow= takes {sorted(set(Guard) - NEVER_ALLOWED)}; got {sorted(wrong)}")
+        raise UsageError(f"allow= takes {sorted(set(Guard) - NEVER_ALLOWED)}; got {sorted(wrong)}")
     kept = list(cautions)
     stopping = [c for c in kept if (strict or c.guard in STOPS) and c.guard not in allowed]
     if stopping:

@@ -15,6 +15,7 @@ from detection.froc import ALL, RATES, Comparison, FrocResult
 from detection.froc_band import GRID
 from detection.froc_matching import FloatArray, Matched
 from preprocessing.guards import Caution
+from runs.csv_text import write_csv as write_table
 
 RATE_NAMES = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
 DIGITS = 6
@@ -80,7 +81,7 @@ def write_csv(path: Path, results: Mapping[str, FrocResult]) -> None:
         if result.band is not None:
             columns |= {"low": result.band.low, "high": result.band.high}
         tables.append(pd.DataFrame(columns | {"threshold": result.threshold_at(GRID)}))
-    pd.concat(tables).to_csv(path, index=False, float_format=f"%.{DIGITS}f", lineterminator="\n")
+    write_table(path, pd.concat(tables), float_format=f"%.{DIGITS}f", lineterminator="\n")
 
 
 def lines(report: Report) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from detection.froc_matching import BoolArray, FloatArray
+from runs.entry import UsageError
 
 UNKNOWN = "unknown"
 # Where Lung-RADS v2022 changes category for solid nodules at baseline.
@@ -37,10 +38,10 @@ def by_size(diameter_mm: FloatArray, edges_mm: Sequence[float] = SIZE_EDGES_MM) 
         edges_mm: rising.
 
     Raises:
-        ValueError: the edges do not rise.
+        UsageError: the edges do not rise.
     """
     if any(a >= b for a, b in itertools.pairwise(edges_mm)):
-        raise ValueError(f"size edges must rise, got {list(edges_mm)}")
+        raise UsageError(f"size edges must rise, got {list(edges_mm)}")
     bounds = [0.0, *edges_mm, np.inf]
     groups = {
         _size_label(low, high): (diameter_mm >= low) & (diameter_mm < high) for low, high in itertools.pairwise(bounds)

@@ -23,6 +23,7 @@ from detection.froc_guards import (
 from detection.froc_matching import FloatArray, Points, inside, points
 from preprocessing.guards import Caution, GuardError
 from preprocessing.luna16 import series_column
+from runs.csv_text import printable, read_csv
 
 CENTER = ("coordX", "coordY", "coordZ")
 TEXTURE = "texture"
@@ -62,20 +63,20 @@ def read_truth(annotations: Path, excluded: Path | None, seriesuids: Path, ratin
     series_uids = series_column(seriesuids)
     cautions = check_series(series_uids)
     given = _read(annotations, "diameter_mm")
-    cautions += check_ids(label(annotations), given.series, series_uids, subset_is_usual=False)
-    cautions += check_duplicates(Guard.DUPLICATE_NODULES, label(annotations), given.series, given.center_mm)
+    cautions += check_ids(printable(annotations), given.series, series_uids, subset_is_usual=False)
+    cautions += check_duplicates(Guard.DUPLICATE_NODULES, printable(annotations), given.series, given.center_mm)
     nodules, listed = points(series_uids, given.series, given.center_mm, given.value)
     cautions += check_truth(nodules, len(series_uids))
     cautions += check_excluded(excluded is not None)
     ignored = Points(np.zeros(0, dtype=np.int64), np.zeros((0, 3)), np.zeros(0))
     if excluded is not None:
         others = _read(excluded, "diameter_mm")
-        cautions += check_ids(label(excluded), others.series, series_uids, subset_is_usual=True)
+        cautions += check_ids(printable(excluded), others.series, series_uids, subset_is_usual=True)
         ignored, _ = points(series_uids, others.series, others.center_mm, others.value)
     texture = None if given.texture is None else given.texture[listed]
     if ratings is not None:
         rated = _read(ratings, TEXTURE)
-        cautions += check_ids(label(ratings), rated.series, series_uids, subset_is_usual=True)
+        cautions += check_ids(printable(ratings), rated.series, series_uids, subset_is_usual=True)
         texture = nearest_value(nodules, points(series_uids, rated.series, rated.center_mm, rated.value)[0])
     return Truth(series_uids, nodules, ignored, texture, cautions)
 
@@ -88,14 +89,9 @@ def read_submission(path: Path, series_uids: Sequence[str]) -> tuple[Points, lis
     """
     given = _read(path, "probability")
     numbers = np.column_stack([given.center_mm, given.value])
-    cautions = check_ids(label(path), given.series, series_uids, subset_is_usual=False)
-    cautions += check_duplicates(Guard.DUPLICATE_CANDIDATES, label(path), given.series, numbers)
+    cautions = check_ids(printable(path), given.series, series_uids, subset_is_usual=False)
+    cautions += check_duplicates(Guard.DUPLICATE_CANDIDATES, printable(path), given.series, numbers)
     return points(series_uids, given.series, given.center_mm, given.value)[0], cautions
-
-
-def label(path: Path) -> str:
-    """The name of a file as text that can be printed and written, whatever bytes it holds."""
-    return path.name.encode(errors="replace").decode()
 
 
 def nearest_value(nodules: Points, rated: Points) -> FloatArray:
@@ -118,12 +114,8 @@ class _Columns:
 
 def _read(path: Path, value: str) -> _Columns:
     """Series, centres and the column `value`; `texture` too, where there is such a column."""
-    try:
-        table = pd.read_csv(path, dtype=object, na_filter=False, index_col=False, encoding="utf-8-sig")
-    except pd.errors.EmptyDataError:
-        table = pd.DataFrame()
-    except pd.errors.ParserError as error:
-        raise ValueError(f"{label(path)} is no csv: {str(error).strip()}") from None
+    empty = not path.stat().st_size
+    table = pd.DataFrame() if empty else read_csv(path, ("seriesuid",), dtype=object, na_filter=False, index_col=False)
     wanted = ("seriesuid", *CENTER, value)
     missing = [name for name in wanted if name not in table.columns]
     if missing:
@@ -160,4 +152,4 @@ def _is_number(text: str) -> bool:
 
 
 def _wrong(guard: Guard, path: Path, text: str) -> GuardError:
-    return GuardError(guard, f"{label(path)}: {text}")
+    return GuardError(guard, f"{printable(path)}: {text}")

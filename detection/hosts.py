@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
@@ -30,7 +29,7 @@ def load_hosts(data: DataSettings, seed: int) -> list[Host]:
     Raises:
         FileNotFoundError, ValueError: see `every_scan`.
     """
-    truth = read_annotations(Path(data.annotations)) if data.annotations else []
+    truth = read_annotations(data.annotations) if data.annotations else []
     hosts = []
     for scan, prepared in every_scan(data.hosts, data.held_out_hosts, default_cache(), WIDE):
         own = [nodule for nodule in truth if nodule.series_uid == scan.series_uid]
@@ -51,14 +50,14 @@ def load_crops(data: DataSettings) -> list[NoduleCrop]:
     """Nodules to blend in, without those of held-out patients; empty when none are configured."""
     if data.nodules is None:
         return []
-    return [c for c in load_nodule_crops(Path(data.nodules)) if not data.split.holds_out(c.slab.patient_id)]
+    return [c for c in load_nodule_crops(data.nodules) if not data.split.holds_out(c.slab.patient_id)]
 
 
 def load_context(data: DataSettings) -> list[Piece]:
     """Nodules in their own surroundings, without those of held-out patients; empty when none are configured."""
     if data.context is None:
         return []
-    return [c for c in load_cubes(Path(data.context)) if not data.split.holds_out(c.patient_id)]
+    return [c for c in load_cubes(data.context) if not data.split.holds_out(c.patient_id)]
 
 
 def _host(

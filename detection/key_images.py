@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar, cast
@@ -29,7 +28,7 @@ PROJECTION_WINDOW_HU = (-950.0, 100.0)
 LUNG_OUTLINE = (90, 200, 210)
 # Beyond the prepared box nothing was looked at; black would pass for air.
 OUTSIDE = (30, 36, 48)
-STEM_LENGTH = 64
+STEM_LENGTH = 16
 TOP = 5
 # Width over height of a locator, at most.
 WIDEST = 1.5
@@ -155,15 +154,12 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def file_stem(label: str, *more: str) -> str:
-    """A file name without ending for any text: its plain letters, then a checksum of all of it.
+def file_stem(series_uid: str) -> str:
+    """The name of a series in file names: the first 16 digits of the SHA-256 of its uid.
 
-    The checksum keeps apart what the plain part cannot: odd and non-ASCII letters, upper and lower case on disks
-    that ignore it, and two series (`more`) of one patient.
+    File names travel further than files: no id of a patient stands in them, nor a name that an image file was given.
     """
-    plain = re.sub(r"[^A-Za-z0-9._]+", "-", label)[:STEM_LENGTH].strip("-.") or "scan"
-    whole = "\0".join((label, *more)).encode(errors="surrogateescape")
-    return f"{plain}-{hashlib.blake2b(whole, digest_size=5).hexdigest()}"
+    return hashlib.sha256(series_uid.encode(errors="surrogateescape")).hexdigest()[:STEM_LENGTH]
 
 
 def _windowed(hu: npt.NDArray[np.float32], window: tuple[float, float]) -> npt.NDArray[np.uint8]:

@@ -32,6 +32,7 @@ from phantom.hybrid import (
 from preprocessing.geometry import IntTriple
 from preprocessing.patches import normalise
 from preprocessing.volume import HU_MIN
+from runs.entry import UsageError
 from runs.seeds import stream
 
 # A cube's nodule lies at least so far from the border of its patch, so that it is seen well enough to be taught.
@@ -115,7 +116,7 @@ class HybridPatches:
         seed: int,
     ) -> None:
         if not hosts:
-            raise ValueError("training needs at least one chest to cut patches from, got none")
+            raise UsageError("training needs at least one chest to cut patches from, got none")
         self.hosts = list(hosts)
         self.crops = list(crops)
         self.cubes = list(cubes)

@@ -14,9 +14,9 @@ from detection.engine import DetectorTraining
 from detection.hosts import load_context, load_crops, load_hosts
 from detection.sampling import HybridPatches, collate
 from detection.settings import TrainSettings
-from preprocessing.entry import run
 from preprocessing.preparation import preparation
 from runs.card import origin, stated
+from runs.entry import run
 from runs.loop import ONLY_SPEED, fit
 from runs.run_folder import WEIGHTS, claim, finished
 from runs.seeds import seed_of
@@ -33,7 +33,7 @@ def train(settings: TrainSettings) -> Path:
     Raises:
         ValueError: `out` holds another run, or there is nothing to train on.
     """
-    out = Path(settings.out)
+    out = settings.out
     claim(out, identity(settings), settings.resume)
     done = finished(out)
     if done is not None:

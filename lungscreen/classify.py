@@ -14,12 +14,12 @@ from detection.key_images import write_key_images
 from lungscreen.pipeline import Pipeline
 from lungscreen.report import PageLink, write_index, write_patient_page
 from lungscreen.tables import Result, write_nodules, write_patients
-from preprocessing.cache import cache_folder
 from preprocessing.cohort import for_each_scan, summary, write_scans
-from preprocessing.entry import run
 from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan, default_cache
 from preprocessing.scan import Scan
+from runs.cache import cache_folder
+from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ class ClassifySettings(DetectSettings):
         classifier: name or path of the weights of stage 2; None: the shipped ones.
     """
 
-    out: str = "outputs/classify"
-    candidates: str | None = None
-    classifier: str | None = None
+    out: Path = Path("outputs/classify")
+    candidates: Path | None = None
+    classifier: Path | None = None
 
 
 def classify(settings: ClassifySettings) -> int:
@@ -43,10 +43,10 @@ def classify(settings: ClassifySettings) -> int:
 
     Raises:
         FileNotFoundError: no such input, candidates or weights.
-        ValueError: a candidates file without the columns or without any of the scans.
+        UsageError: a candidates file without the columns or without any of the scans.
     """
-    out = Path(settings.out).expanduser()
-    given = read_candidates(Path(settings.candidates).expanduser()) if settings.candidates else None
+    out = settings.out
+    given = read_candidates(settings.candidates) if settings.candidates else None
     scans = find_scans(source_of(settings.input, settings.phantoms))
     if given is not None:
         check_match(given, scans)
@@ -58,12 +58,13 @@ def classify(settings: ClassifySettings) -> int:
     results: list[Result] = []
     pages: list[PageLink] = []
 
-    def work(scan: Scan, prepared: PreparedScan) -> None:
+    def work(scan: Scan, prepared: PreparedScan) -> tuple[str, ...]:
         candidates, report = pipeline.assess(scan.patient_id, prepared)
         write_key_images(prepared, candidates, out / "key_images", settings.key_images)
         pages.append(write_patient_page(out / "report", report, prepared, top=settings.key_images))
         found.extend(candidates)
         results.append(Result(report, prepared.source_geometry))
+        return report.warnings
 
     done = for_each_scan(scans, work, default_cache() if settings.cache else None)
     write_candidates(out / "candidates.csv", found)
@@ -81,7 +82,7 @@ def check_match(given: dict[str, list[Candidate]], scans: list[Scan]) -> None:
     known = {scan.series_uid for scan in scans}
     foreign = sum(uid not in known for uid in given)
     if given and foreign == len(given):
-        raise ValueError(
+        raise UsageError(
             f"none of the {len(given)} seriesuid(s) in the candidates file is among the {len(known)} scan(s) found"
         )
     if foreign:

@@ -15,6 +15,7 @@ from classification.classifier import NoduleClassifier
 from detection.candidate import Candidate
 from detection.candidate_cache import detect_cached
 from detection.detector import NoduleDetector
+from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan, prepare_scan
 from preprocessing.scan import Scan
 
@@ -57,16 +58,34 @@ class Pipeline:
         return candidates, replace(report, provenance=provenance)
 
     def _given(self, prepared: PreparedScan) -> tuple[list[Candidate], list[str]]:
-        """The user's candidates of this scan; those outside it cannot be assessed."""
+        """The user's candidates of this scan; those outside what was looked at cannot be assessed."""
         assert self.given is not None
         listed = self.given.get(prepared.volume.series_uid, ())
-        inside = [c for c in listed if prepared.source_geometry.contains(c.center_mm)]
-        warnings = []
         if not listed:
-            warnings.append("no_candidates: the given list has none for this series")
-        if len(inside) < len(listed):
-            outside = len(listed) - len(inside)
+            return [], ["no_candidates: the given list has none for this series"]
+        inside = [c for c in listed if prepared.source_geometry.contains(c.center_mm)]
+        near = [c for c in inside if prepared.volume.geometry.contains(c.center_mm)]
+        warnings = _outside(listed, len(inside), prepared.source_geometry)
+        if len(near) < len(inside):
             warnings.append(
-                f"candidates_outside: {outside} lie outside the scan (world LPS mm is expected) and are left out"
+                f"candidates_beyond_lungs: {len(inside) - len(near)} of {len(listed)} lie in the scan but outside the "
+                "box around the lungs, where nothing is assessed, and are left out"
             )
-        return inside, warnings
+        return near, warnings
+
+
+def _outside(listed: Sequence[Candidate], inside: int, source: Geometry) -> list[str]:
+    """What to say of candidates outside the scan: RAS when most are inside once x and y are negated."""
+    outside = len(listed) - inside
+    if not outside:
+        return []
+    turned = sum(bool(source.contains((-c.center_mm[0], -c.center_mm[1], c.center_mm[2]))) for c in listed)
+    if 2 * outside > len(listed) and 2 * turned > len(listed):
+        return [
+            f"candidates_ras: {outside} of {len(listed)} lie outside the scan and are left out; with x and y negated "
+            f"{turned} would lie inside: these look like RAS coordinates, world LPS mm is expected"
+        ]
+    return [
+        f"candidates_outside: {outside} of {len(listed)} lie outside the scan (world LPS mm is expected) and are left "
+        "out"
+    ]

@@ -81,11 +81,16 @@ class _Row:
     views: tuple[tuple[str, str], ...]
 
 
+def page_name(series_uid: str) -> str:
+    """The file of a scan's page in the report folder."""
+    return f"{file_stem(series_uid)}.html"
+
+
 def page_link(report: PatientReport) -> PageLink:
     """Where a report's page is and what the index says of it; needs no page and no pixels."""
     largest = max((n.candidate.diameter_mm for n in report.nodules), default=0.0)
     return PageLink(
-        f"{file_stem(report.patient_id, report.series_uid)}.html",
+        page_name(report.series_uid),
         report.patient_id,
         report.series_uid,
         report.cancer_probability,

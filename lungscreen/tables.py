@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 
 from classification.assessment import NoduleAssessment, PatientReport
+from lungscreen.report import page_name
 from preprocessing.geometry import Geometry
+from runs.csv_text import write_csv
 
 PLACE = ("coordX", "coordY", "coordZ", "diameter_mm")
 
@@ -27,14 +29,15 @@ def write_patients(path: Path, results: Sequence[Result]) -> None:
     """One row per patient, `id,cancer` first (a DSB2017 submission).
 
     A patient with several series is represented by the one with the thinnest slices, then the most slices, then
-    the first uid; `series` says how many there were. The rows come in the order of the ids.
+    the first uid; `series` says how many there were and `page` which file of the report is about it. The rows come in
+    the order of the ids.
     """
     by_patient: dict[str, list[Result]] = {}
     for result in results:
         by_patient.setdefault(result.report.patient_id, []).append(result)
     rows = [_patient_row(name, group) for name, group in sorted(by_patient.items())]
-    columns = ["id", "cancer", "seriesuid", "series", "nodules", "largest_mm", "leak"]
-    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    columns = ["id", "cancer", "seriesuid", "series", "nodules", "largest_mm", "leak", "page"]
+    write_csv(path, pd.DataFrame(rows, columns=columns))
 
 
 def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
@@ -45,7 +48,7 @@ def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
     rows = [_nodule_row(report, rank, n) for report in reports for rank, n in enumerate(report.nodules, 1)]
     lead = ["id", "seriesuid", "rank", *PLACE, "probability", "malignancy", "contribution"]
     more = sorted({key for row in rows for key in row} - set(lead))
-    pd.DataFrame(rows, columns=[*lead, *more]).to_csv(path, index=False)
+    write_csv(path, pd.DataFrame(rows, columns=[*lead, *more]))
 
 
 def _patient_row(patient: str, group: list[Result]) -> tuple[Any, ...]:
@@ -59,6 +62,7 @@ def _patient_row(patient: str, group: list[Result]) -> tuple[Any, ...]:
         len(best.nodules),
         f"{largest:.2f}",
         f"{best.leak:.6f}",
+        page_name(best.series_uid),
     )
 
 

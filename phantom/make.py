@@ -25,9 +25,10 @@ from phantom.dicom_writer import Series, hashed_uid, write_series
 from phantom.nodules import library
 from phantom.risk import ENRICHMENT, RISK_WITHOUT_NODULES, best_auc, nodule_risks, patient_risk
 from preprocessing.annotations import Nodule, write_annotations
-from preprocessing.entry import run
 from preprocessing.lidc_reading import RATINGS
 from preprocessing.splits import SplitSettings
+from runs.csv_text import write_csv
+from runs.entry import UsageError, run
 from runs.seeds import stream
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class CohortSettings:
         chest: what the scans are like.
     """
 
-    out: str = MISSING
+    out: Path = MISSING
     patients: int = 8
     seed: int = 0
     workers: int = MOST_WORKERS
@@ -99,10 +100,10 @@ def make_cohort(
         out.
 
     Raises:
-        ValueError: for numbers out of range, and for an `out` that holds something else.
+        UsageError: for numbers out of range, and for an `out` that holds something else.
     """
     if patients < 1 or seed < 0 or not 1 <= workers <= MOST_WORKERS:
-        raise ValueError(
+        raise UsageError(
             f"patients must be at least 1, seed at least 0 and workers 1 to {MOST_WORKERS}; "
             f"got {patients}, {seed} and {workers}"
         )
@@ -205,17 +206,17 @@ def _each(work: partial[None], indices: list[int], workers: int) -> Iterator[Non
 def _check(out: Path, patients: int, recipe: dict[str, Any]) -> None:
     """Refuse an `out` with other things in it, and make the folders."""
     if out.exists() and not out.is_dir():
-        raise ValueError(f"out must be a folder, got a file: {out}")
+        raise UsageError(f"out must be a folder, got a file: {out}")
     found = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if found and "truth" not in found:
-        raise ValueError(f"out must be empty, missing or an earlier cohort; {out} holds {found[:3]}")
+        raise UsageError(f"out must be empty, missing or an earlier cohort; {out} holds {found[:3]}")
     (out / "truth").mkdir(parents=True, exist_ok=True)
     known = {_truth_path(out, i).name for i in range(patients)}
     for path in sorted((out / "truth").glob("*.json")):
         if path.name not in known:
-            raise ValueError(f"out holds more than the {patients} patients asked for; choose another folder: {out}")
+            raise UsageError(f"out holds more than the {patients} patients asked for; choose another folder: {out}")
         if json.loads(path.read_text(encoding="utf-8"))["recipe"] != recipe:
-            raise ValueError(
+            raise UsageError(
                 f"out holds a cohort of another seed, other settings or an older version; choose another folder: {out}"
             )
 
@@ -245,8 +246,8 @@ def _summarise(out: Path, truths: list[dict[str, Any]], recipe: dict[str, Any]) 
         out / "annotations.csv", (Nodule(n["seriesuid"], tuple(n["center_mm"]), n["diameter_mm"]) for _, n in rows)
     )
     labels = pd.DataFrame([(t["patient_id"], t["cancer"]) for t in truths], columns=["id", "cancer"])
-    labels.to_csv(out / "labels.csv", index=False)
-    _nodule_table(rows).to_csv(out / "nodules.csv", index=False, float_format="%.6f")
+    write_csv(out / "labels.csv", labels)
+    write_csv(out / "nodules.csv", _nodule_table(rows), float_format="%.6f")
     probabilities = [t["probability"] for t in truths]
     best = best_auc(probabilities)
     summary = {
@@ -273,7 +274,7 @@ def _nodule_table(rows: Iterable[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
 
 
 def _task(settings: CohortSettings) -> None:
-    out = Path(settings.out).expanduser()
+    out = settings.out
     make_cohort(
         out,
         settings.patients,

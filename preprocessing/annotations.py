@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from preprocessing.geometry import Triple
+from runs.csv_text import numbers, read_lines, write_csv
 
 COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 
@@ -53,20 +55,18 @@ def read_annotations(path: Path) -> list[Nodule]:
     """Nodules of a LUNA16 `annotations.csv` (or `annotations_excluded.csv`), in file order.
 
     Raises:
-        ValueError: when a column is missing or a number cannot be read.
+        UsageError: when a column is missing or a number cannot be read.
     """
-    table = pd.read_csv(path, dtype={"seriesuid": str})
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise ValueError(f"{path.name} must have the columns {list(COLUMNS)}; missing: {missing}")
-    numbers = table[list(COLUMNS[1:])].astype(float)
+    table = read_lines(path, COLUMNS, ("seriesuid",))
+    columns = [numbers(path, table, name) for name in COLUMNS[1:4]]
+    diameters = numbers(path, table, "diameter_mm", lambda v: not math.isinf(v))
     return [
-        Nodule(uid, (x, y, z), d if d > 0 else float("nan"))
-        for uid, x, y, z, d in zip(table["seriesuid"], *(numbers[c] for c in COLUMNS[1:]), strict=True)
+        Nodule(uid, (x, y, z), d if d > 0 else math.nan)
+        for uid, x, y, z, d in zip(table["seriesuid"], *columns, diameters, strict=True)
     ]
 
 
 def write_annotations(path: Path, nodules: Iterable[Nodule]) -> None:
     """Write the LUNA16 `annotations.csv`; an unknown diameter becomes -1."""
     rows = [(n.series_uid, *n.center_mm, n.diameter_mm if n.diameter_mm > 0 else -1.0) for n in nodules]
-    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(path, index=False, float_format="%.6f")
+    write_csv(path, pd.DataFrame(rows, columns=list(COLUMNS)), float_format="%.6f")

@@ -12,16 +12,20 @@ from tqdm import tqdm
 
 from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
-from preprocessing.scan import Reason, Scan, ScanError
+from preprocessing.scan import Reason, Scan, ScanError, in_kind
+from runs.csv_text import write_csv
+from runs.entry import UsageError
 
 log = logging.getLogger(__name__)
+
+Work = Callable[[Scan, PreparedScan], Sequence[str] | None]
 
 COLUMNS = ("patient_id", "seriesuid", "status", "reason", "detail", "files", "warnings")
 
 
 def for_each_scan(
     scans: Sequence[Scan],
-    work: Callable[[Scan, PreparedScan], None],
+    work: Work,
     cache: Path | None,
     settings: PrepareSettings | None = None,
 ) -> list[Scan]:
@@ -29,7 +33,7 @@ def for_each_scan(
 
     Args:
         scans: from `find_scans`; refused ones are passed over.
-        work: what to do with a prepared scan.
+        work: what to do with a prepared scan; may return all warnings to state, those of the preparation included.
         cache: of prepared scans, or None.
         settings: of the preparation.
 
@@ -59,15 +63,19 @@ def every_scan(
 
     Raises:
         FileNotFoundError: a folder does not exist.
-        ValueError: a scan is refused.
+        UsageError: a scan is refused.
     """
     scans = [scan for folder in folders for scan in find_scans(Path(folder))]
     for scan in tqdm(scans, desc="chests", unit="scan", disable=not scans):
         if scan.patient_id in held_out_patients:
             continue
-        if scan.refused is not None:
-            raise ValueError(f"a scan to train on was refused ({scan.refused}): {scan.detail}")
-        yield scan, prepare_scan(scan, settings, cache)
+        try:
+            if scan.refused is not None:
+                raise ScanError(scan.refused, scan.detail)
+            prepared = prepare_scan(scan, settings, cache)
+        except ScanError as error:
+            raise UsageError(f"a scan to train on was refused ({error.reason}): {error.detail}") from error
+        yield scan, prepared
 
 
 def write_scans(path: Path, scans: Sequence[Scan]) -> None:
@@ -77,7 +85,7 @@ def write_scans(path: Path, scans: Sequence[Scan]) -> None:
          " | ".join(s.warnings))
         for s in scans
     ]  # fmt: skip
-    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(path, index=False)
+    write_csv(path, pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def summary(scans: Sequence[Scan]) -> str:
@@ -89,17 +97,15 @@ def summary(scans: Sequence[Scan]) -> str:
     )
 
 
-def _one(
-    scan: Scan, work: Callable[[Scan, PreparedScan], None], cache: Path | None, settings: PrepareSettings | None
-) -> Scan:
+def _one(scan: Scan, work: Work, cache: Path | None, settings: PrepareSettings | None) -> Scan:
     try:
         prepared = prepare_scan(scan, settings, cache)
-        work(scan, prepared)
+        stated = work(scan, prepared)
     except ScanError as error:
         return replace(scan, refused=error.reason, detail=error.detail)
     except Exception as error:  # one scan must never end a cohort; the traceback is there for whoever wants it
         # Only the kind of error: its text may quote the file.
         log.warning("a scan failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
         log.debug("traceback", exc_info=True)
-        return replace(scan, refused=Reason.INTERNAL_ERROR, detail=f"unexpected {type(error).__name__}")
-    return replace(scan, warnings=prepared.warnings)
+        return replace(scan, refused=Reason.INTERNAL_ERROR, detail=in_kind(error))
+    return replace(scan, warnings=prepared.warnings if stated is None else tuple(stated))

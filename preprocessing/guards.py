@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from runs.entry import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class Caution:
@@ -18,7 +20,7 @@ class Caution:
         return f"{self.guard}: {self.message}"
 
 
-class GuardError(ValueError):
+class GuardError(UsageError):
     """A mistake that would give a wrong figure; `guard` names it, the message begins with the name.
 
     Args:

@@ -10,11 +10,22 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from preprocessing.geometry import Geometry
+from preprocessing.image_headers import data_files
 from preprocessing.scan import Reason, ScanError
 from preprocessing.stack import MAX_SPACING_MM, MIN_SLICES
 from preprocessing.volume import HU_MAX, HU_MIN, Volume
 
-ENDINGS = (".nii.gz", ".nii", ".mhd", ".mha", ".nrrd")
+# Which reader opens what: left to itself, SimpleITK looks into the file, and a header we did not check could be read.
+READERS = {
+    ".nii.gz": "NiftiImageIO",
+    ".nii": "NiftiImageIO",
+    ".mhd": "MetaImageIO",
+    ".mha": "MetaImageIO",
+    ".nrrd": "NrrdImageIO",
+}
+ENDINGS = tuple(READERS)
+# 1024 x 1024 x 2048; what a header claims beyond would only fill the memory.
+MOST_VOXELS = 2**31
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
@@ -27,9 +38,12 @@ def check_image(path: Path) -> None:
     """Read the header only.
 
     Raises:
-        ScanError: no greyscale volume of at least 10 slices can be in it.
+        ScanError: no greyscale volume of at least 10 slices can be in it, or its voxels lie in another folder.
     """
+    _check_name(path)
+    data_files(path)
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(READERS[image_ending(path) or ""])
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
@@ -40,8 +54,18 @@ def check_image(path: Path) -> None:
         raise ScanError(Reason.NOT_MONOCHROME, f"one channel is needed, got {reader.GetNumberOfComponents()}")
     if len([n for n in size if n > 1]) != 3 or len(size) > 4:
         raise ScanError(Reason.BAD_VALUE, f"a volume has three axes, got size {tuple(size)}")
+    if np.prod(size, dtype=float) > MOST_VOXELS:
+        raise ScanError(Reason.BAD_VALUE, f"a CT has at most {MOST_VOXELS} voxels, got size {tuple(size)}")
     if min(reader.GetSpacing()[:3]) <= 0 or not np.all(np.isfinite(reader.GetSpacing())):
         raise ScanError(Reason.BAD_VALUE, "the spacing must be positive")
+
+
+def _check_name(path: Path) -> None:
+    """SimpleITK takes names as UTF-8; handed another one it ends the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ScanError(Reason.UNREADABLE, "the name of the file or of a folder above is no text in UTF-8") from error
 
 
 def read_image(path: Path, series_uid: str) -> Volume:
@@ -52,7 +76,7 @@ def read_image(path: Path, series_uid: str) -> Volume:
     """
     check_image(path)
     try:
-        image = sitk.ReadImage(str(path))
+        image = sitk.ReadImage(str(path), imageIO=READERS[image_ending(path) or ""])
     except RuntimeError as error:
         raise ScanError(
             Reason.TRUNCATED, "the voxels cannot be read; the file or its data file is cut or missing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from preprocessing.archive import unpack
+from preprocessing.archive import Budget, OverBudgetError, remove, unpack
 from preprocessing.headers import Slice, owner_of, quiet_pydicom, read_header, slices_of
 from preprocessing.images import check_image, image_ending
-from preprocessing.scan import Reason, Scan, ScanError
+from preprocessing.scan import Reason, Scan, ScanError, in_kind
 from preprocessing.stack import STRAY_SHARE, stack_of
+
+log = logging.getLogger(__name__)
 
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima", ".dic")
 # Never DICOM, often beside it: not worth opening.
@@ -41,6 +44,8 @@ class _Harvest:
     refused: list[Scan] = field(default_factory=list)
     # Files that should have been DICOM, by folder.
     broken: dict[Path, list[ScanError]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    unpacked: list[Path] = field(default_factory=list)
 
 
 def find_scans(source: Path) -> list[Scan]:
@@ -75,10 +80,13 @@ def find_scans(source: Path) -> list[Scan]:
     return [Scan(name, "", (), Reason.NOT_DICOM, f"none of {len(files)} file(s) is a DICOM image or a known format")]
 
 
-def _walk(source: Path, harvest: _Harvest) -> Iterator[tuple[Path, str]]:
-    """Files with their place below the source; zips are unpacked on the way, empty folders noted."""
+def _walk(source: Path, harvest: _Harvest, depth: int = 0) -> Iterator[tuple[Path, str]]:
+    """Files with their place below the source; zips are unpacked on the way, empty folders noted.
+
+    `depth` says in how many archives the source lies.
+    """
     if source.is_file():
-        yield from _opened(source, source.name, harvest)
+        yield from _opened(source, source.name, harvest, depth)
         return
     seen: set[str] = set()
     for folder, below, names in os.walk(source, followlinks=True):
@@ -92,20 +100,32 @@ def _walk(source: Path, harvest: _Harvest) -> Iterator[tuple[Path, str]]:
         if not below and not names and here != source:
             harvest.refused.append(Scan(here.name, "", (), Reason.EMPTY_FOLDER, "the folder holds no files"))
         for name in sorted(n for n in names if not n.startswith(".")):
-            yield from _opened(here / name, (here / name).relative_to(source).as_posix(), harvest)
+            yield from _opened(here / name, (here / name).relative_to(source).as_posix(), harvest, depth)
 
 
-def _opened(path: Path, name: str, harvest: _Harvest) -> Iterator[tuple[Path, str]]:
+def _opened(path: Path, name: str, harvest: _Harvest, depth: int) -> Iterator[tuple[Path, str]]:
     if path.suffix.lower() != ".zip":
         yield path, name
         return
+    noted, made, budget = len(harvest.refused), len(harvest.unpacked), replace(harvest.budget)
     try:
-        inside = list(_walk(unpack(path), harvest))
+        folder = unpack(path, harvest.budget, depth)
+        harvest.unpacked.append(folder)
+        inside = list(_walk(folder, harvest, depth + 1))
         if not inside:
             raise ScanError(Reason.EMPTY_FOLDER, "the zip archive holds no files")
-        yield from ((file, f"{name}/{place}") for file, place in inside)
     except ScanError as error:
+        if isinstance(error, OverBudgetError):
+            # An archive that goes too far is refused once, as the user knows it, with all that was in it.
+            if depth:
+                raise
+            for folder in harvest.unpacked[made:]:
+                remove(folder)
+            del harvest.refused[noted:], harvest.unpacked[made:]
+            harvest.budget = budget
         harvest.refused.append(Scan(path.stem, "", (path,), error.reason, error.detail))
+        return
+    yield from ((file, f"{name}/{place}") for file, place in inside)
 
 
 def _take(path: Path, name: str, harvest: _Harvest) -> None:
@@ -123,16 +143,15 @@ def _take(path: Path, name: str, harvest: _Harvest) -> None:
                 raise ScanError(Reason.NOT_DICOM, "a file is named like DICOM and is none")
             return
         patient, uid = owner_of(dataset)
-    except (ScanError, OSError) as error:
-        known = error if isinstance(error, ScanError) else ScanError(Reason.UNREADABLE, "a file cannot be opened")
-        harvest.broken.setdefault(path.parent, []).append(known)
+    except Exception as error:
+        harvest.broken.setdefault(path.parent, []).append(_known(error))
         return
     series = harvest.series.setdefault((patient, uid), _Series(patient))
     series.paths.append(path)
     try:
         series.slices.extend(slices_of(dataset, path))
-    except ScanError as error:
-        series.errors.append(error)
+    except Exception as error:
+        series.errors.append(_known(error))
 
 
 def _scan(uid: str, series: _Series, harvest: _Harvest) -> Scan:
@@ -145,8 +164,9 @@ def _scan(uid: str, series: _Series, harvest: _Harvest) -> Scan:
             raise ScanError(Reason.MISSING_TAG, "SeriesInstanceUID is missing")
         warnings += _strays(series)
         stack = stack_of(series.slices)
-    except ScanError as error:
-        return replace(found, refused=error.reason, detail=error.detail, warnings=tuple(warnings))
+    except Exception as error:
+        known = _known(error)
+        return replace(found, refused=known.reason, detail=known.detail, warnings=tuple(warnings))
     warnings += stack.warnings
     lost = sum(len(harvest.broken.pop(folder, [])) for folder in sorted({path.parent for path in series.paths}))
     if lost:
@@ -166,6 +186,17 @@ def _strays(series: _Series) -> list[str]:
     reason, _ = Counter(e.reason for e in series.errors).most_common(1)[0]
     first = next(e for e in series.errors if e.reason == reason)
     raise ScanError(reason, f"{first.detail} ({len(series.errors)} of {total} images at fault)")
+
+
+def _known(error: Exception) -> ScanError:
+    """A reason for whatever a damaged file can raise: one file must never end a cohort."""
+    if isinstance(error, ScanError):
+        return error
+    if isinstance(error, OSError):
+        return ScanError(Reason.UNREADABLE, "a file cannot be opened")
+    log.warning("a file failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
+    log.debug("traceback", exc_info=error)
+    return ScanError(Reason.INTERNAL_ERROR, in_kind(error))
 
 
 def _refuse_shared_uids(scans: list[Scan]) -> list[Scan]:
@@ -192,8 +223,9 @@ def _image_scans(images: list[tuple[Path, str]], taken: set[str]) -> list[Scan]:
         scan = Scan(uid, uid, (path,))
         try:
             check_image(path)
-        except ScanError as error:
-            scan = replace(scan, refused=error.reason, detail=error.detail)
+        except Exception as error:
+            known = _known(error)
+            scan = replace(scan, refused=known.reason, detail=known.detail)
         scans.append(scan)
     return scans
 

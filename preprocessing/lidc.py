@@ -12,7 +12,6 @@ import pandas as pd
 from omegaconf import MISSING
 
 from preprocessing.annotations import Nodule, read_annotations, write_annotations
-from preprocessing.entry import run
 from preprocessing.geometry import Geometry
 from preprocessing.lidc_clusters import ClusterSettings
 from preprocessing.lidc_consensus import AVERAGES, LidcNodule, find_nodules, pixels_to_voxels
@@ -21,6 +20,8 @@ from preprocessing.lidc_table import read_table
 from preprocessing.lidc_xml import read_xml_folder
 from preprocessing.luna16 import MAX_THICKNESS_MM, chosen, differences, read_headers, read_series
 from preprocessing.luna16_compare import pair_up, summary
+from runs.csv_text import write_csv
+from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +48,11 @@ class LidcSettings:
         cluster: which outlines are the same nodule.
     """
 
-    out: str = MISSING
-    headers: str | None = None
-    seriesuids: str | None = None
-    xml: str | None = None
-    compare: str | None = None
+    out: Path = MISSING
+    headers: Path | None = None
+    seriesuids: Path | None = None
+    xml: Path | None = None
+    compare: Path | None = None
     min_readers: int = 3
     average: str = "luna16"
     max_thickness_mm: float = MAX_THICKNESS_MM
@@ -59,11 +60,11 @@ class LidcSettings:
 
     def __post_init__(self) -> None:
         if self.average not in AVERAGES:
-            raise ValueError(f"average must be one of {', '.join(AVERAGES)}; got {self.average}")
+            raise UsageError(f"average must be one of {', '.join(AVERAGES)}; got {self.average}")
         if self.min_readers < 1:
-            raise ValueError(f"min_readers must be at least 1, got {self.min_readers}")
+            raise UsageError(f"min_readers must be at least 1, got {self.min_readers}")
         if self.compare is not None and self.headers is None:
-            raise ValueError("compare= needs headers=: the official centres are in world mm")
+            raise UsageError("compare= needs headers=: the official centres are in world mm")
 
 
 def extract(settings: LidcSettings) -> None:
@@ -71,18 +72,18 @@ def extract(settings: LidcSettings) -> None:
 
     Raises:
         FileNotFoundError: an input is not there.
-        ValueError: an input cannot be read, a listed series has no header, or `out` holds files that must not go.
+        UsageError: an input cannot be read, a listed series has no header, or `out` holds files that must not go.
     """
     out = _folder(settings)
-    headers = read_headers(Path(settings.headers).expanduser()) if settings.headers is not None else {}
+    headers = read_headers(settings.headers) if settings.headers is not None else {}
     official = read_annotations(_existing(settings.compare)) if settings.compare is not None else None
     table = read_table()
-    scans = table if settings.xml is None else _from_xml(Path(settings.xml).expanduser(), table, headers)
+    scans = table if settings.xml is None else _from_xml(settings.xml, table, headers)
     listed = _listed(settings, scans, headers)
     nodules = [n for scan in sorted(scans, key=lambda s: s.series_uid) for n in find_nodules(scan, settings.cluster)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "seriesuids.csv").write_text("".join(f"{uid}\n" for uid in sorted(listed)), encoding="utf-8")
-    nodule_table(nodules, headers, listed, settings.average).to_csv(out / "nodules.csv", index=False)
+    write_csv(out / "nodules.csv", nodule_table(nodules, headers, listed, settings.average))
     agreed = [n for n in nodules if n.scan.series_uid in listed and n.n_readers >= settings.min_readers]
     truth = [as_truth(n, headers[n.scan.series_uid], settings.average) for n in agreed] if headers else []
     if headers:
@@ -152,12 +153,12 @@ def _text(value: float | None) -> str:
 
 def _folder(settings: LidcSettings) -> Path:
     """`out`, unless this run would write over its own inputs or leave an older truth beside its results."""
-    out = Path(settings.out).expanduser()
+    out = settings.out
     for given in (settings.headers, settings.seriesuids, settings.compare):
-        if given is not None and Path(given).expanduser().resolve().parent == out.resolve():
-            raise ValueError(f"out must be another folder than that of {Path(given).name}, which could be overwritten")
+        if given is not None and given.resolve().parent == out.resolve():
+            raise UsageError(f"out must be another folder than that of {given.name}, which could be overwritten")
     if settings.headers is None and (out / "annotations.csv").exists():
-        raise ValueError(f"{out} holds an annotations.csv, which a run without headers= cannot renew; choose another")
+        raise UsageError(f"{out} holds an annotations.csv, which a run without headers= cannot renew; choose another")
     return out
 
 
@@ -177,7 +178,7 @@ def _joined(
             uid, scan.patient_id, scan.slice_thickness_mm, scan.pixel_spacing_mm, scan.slice_z_mm, readings
         )
     if uid not in headers:
-        raise ValueError(f"series {uid} of the XML is not in the LIDC table, so it needs a header (headers=)")
+        raise UsageError(f"series {uid} of the XML is not in the LIDC table, so it needs a header (headers=)")
     geometry = headers[uid]
     ends = geometry.to_world([[0, 0, 0], [geometry.shape_zyx[0] - 1, 0, 0]])[:, 2]
     slices = np.linspace(ends.min(), ends.max(), geometry.shape_zyx[0])
@@ -191,13 +192,13 @@ def _listed(settings: LidcSettings, scans: Sequence[LidcScan], headers: Mapping[
         listed = chosen(scans, settings.max_thickness_mm)
         source = "the rule and its known deviations"
     else:
-        every = set(read_series(Path(settings.seriesuids).expanduser()))
-        source = Path(settings.seriesuids).name
+        every = set(read_series(settings.seriesuids))
+        source = settings.seriesuids.name
         if settings.xml is None and not every <= present:
-            raise ValueError(f"{source} must list LIDC series; {_some(every - present)} not among the 1,018")
+            raise UsageError(f"{source} must list LIDC series; {_some(every - present)} not among the 1,018")
         listed = every & present
     if headers and not listed <= headers.keys():
-        raise ValueError(f"every listed series must have a header; {_some(listed - headers.keys())} without one")
+        raise UsageError(f"every listed series must have a header; {_some(listed - headers.keys())} without one")
     named = differences(scans, listed, settings.max_thickness_mm)
     log.info("%d of %d scans by %s; the rule alone differs on %d", len(listed), len(scans), source, len(named))
     for sentence in named:
@@ -227,11 +228,10 @@ def _some(uids: set[str]) -> str:
     return f"{len(uids)} (such as {min(uids)})"
 
 
-def _existing(path: str) -> Path:
-    found = Path(path).expanduser()
-    if not found.is_file():
-        raise FileNotFoundError(f"no such file: {found}")
-    return found
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    return path
 
 
 def main() -> None:

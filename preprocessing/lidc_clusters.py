@@ -16,6 +16,7 @@ from scipy.spatial.distance import cdist
 
 from preprocessing.geometry import FloatArray
 from preprocessing.lidc_reading import IntArray, LidcScan
+from runs.entry import UsageError
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ClusterSettings:
 
     def __post_init__(self) -> None:
         if self.most_readers < 1 or not 0 < self.factor < 1 or not self.least_tolerance > 0:
-            raise ValueError(
+            raise UsageError(
                 "cluster needs most_readers of at least 1, a factor between 0 and 1 and a least_tolerance over 0; "
                 f"got {self.most_readers}, {self.factor} and {self.least_tolerance}"
             )

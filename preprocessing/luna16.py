@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from preprocessing.geometry import Geometry
 from preprocessing.lidc_reading import LidcScan
+from runs.csv_text import original, read_lines
+from runs.entry import UsageError
 
 MAX_THICKNESS_MM = 2.5
 _UNEVEN = 0.01
@@ -71,15 +72,15 @@ def read_series(path: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is empty, a line is not a UID, or one comes twice.
+        UsageError: it is empty, a line is not a UID, or one comes twice.
     """
     uids = [",".join(row) for row in _series_rows(path)]
     wrong = [uid for uid in uids if not uid.replace(".", "").isdigit()]
     if wrong or not uids:
-        raise ValueError(f"{path.name} must hold one series UID a line; got {wrong[0] if wrong else 'nothing'}")
+        raise UsageError(f"{path.name} must hold one series UID a line; got {wrong[0] if wrong else 'nothing'}")
     twice = [uid for uid, times in Counter(uids).items() if times > 1]
     if twice:
-        raise ValueError(f"{path.name} must list a series once; twice: {twice[0]}")
+        raise UsageError(f"{path.name} must list a series once; twice: {twice[0]}")
     return uids
 
 
@@ -88,16 +89,20 @@ def series_column(path: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        UsageError: it is no text.
     """
-    return [row[0] for row in _series_rows(path)]
+    return [original(row[0]) for row in _series_rows(path)]
 
 
 def _series_rows(path: Path) -> list[list[str]]:
     """The rows of the csv without empty ones and without the heading `seriesuid`."""
     if not path.is_file():
         raise FileNotFoundError(f"no such list of series: {path}")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if row and row[0].strip()]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row and row[0].strip()]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path.name} must be text, one series a line: {error}") from None
     return rows[1:] if rows and rows[0][0].strip().lower() == "seriesuid" else rows
 
 
@@ -109,24 +114,21 @@ def read_headers(path: Path) -> dict[str, Geometry]:
 
     Raises:
         FileNotFoundError: no such path, or no `.mhd` file under it.
-        ValueError: a column, key or number is missing or wrong, or a series comes twice.
+        UsageError: a column, key or number is missing or wrong, or a series comes twice.
     """
     if path.is_dir():
         rows = [(file.stem, *_mhd_fields(file)) for file in sorted(path.rglob("*.mhd"))]
         if not rows:
             raise FileNotFoundError(f"no .mhd file under {path}")
     elif path.is_file():
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        missing = [name for name in _HEADER_COLUMNS if name not in table.columns]
-        if missing:
-            raise ValueError(f"{path.name} must have the columns {','.join(_HEADER_COLUMNS)}; missing: {missing}")
+        table = read_lines(path, _HEADER_COLUMNS, ("seriesuid",))
         rows = list(table[list(_HEADER_COLUMNS)].itertuples(index=False, name=None))
     else:
         raise FileNotFoundError(f"no headers at {path}: neither a csv file nor a folder of .mhd files")
     found: dict[str, Geometry] = {}
     for uid, *fields in rows:
         if uid in found:
-            raise ValueError(f"{path.name} must hold a series once; twice: {uid}")
+            raise UsageError(f"{path.name} must hold a series once; twice: {uid}")
         found[uid] = _geometry(uid, fields)
     return found
 
@@ -140,7 +142,7 @@ def _mhd_fields(path: Path) -> list[str]:
         values["offset" if name in ("position", "origin") else name] = value.strip()
     missing = [key for key in _HEADER_KEYS if key not in values]
     if missing:
-        raise ValueError(f"{path.name} is no MetaImage header of a volume; missing: {missing}")
+        raise UsageError(f"{path.name} is no MetaImage header of a volume; missing: {missing}")
     return [values[key] for key in _HEADER_KEYS]
 
 
@@ -150,13 +152,13 @@ def _geometry(uid: str, fields: list[str]) -> Geometry:
         try:
             numbers.append(np.array(field.split(), dtype=np.float64))
         except ValueError:
-            raise ValueError(f"header of {uid}: {key} must be numbers, got {field!r}") from None
+            raise UsageError(f"header of {uid}: {key} must be numbers, got {field!r}") from None
         if len(numbers[-1]) != count:
-            raise ValueError(f"header of {uid}: {key} must have {count} numbers, got {field!r}")
+            raise UsageError(f"header of {uid}: {key} must have {count} numbers, got {field!r}")
     size, spacing, offset, matrix = numbers
     shape = size[::-1].astype(int)
     try:
         # MetaImage writes the axes one after the other: they are the columns of our direction.
         return Geometry(shape.tolist(), spacing.tolist(), offset.tolist(), matrix.reshape(3, 3).T)
     except ValueError as error:
-        raise ValueError(f"header of {uid}: {error}") from None
+        raise UsageError(f"header of {uid}: {error}") from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from preprocessing.patches import WINDOW_HU
 from preprocessing.prepare import PrepareSettings
+from runs.entry import UsageError
 
 
 def preparation() -> dict[str, Any]:
@@ -18,7 +19,7 @@ def check_preparation(card: Mapping[str, Any]) -> None:
     """Refuse weights that were made for other pictures. Cards of before 2026-11-28 say nothing and pass.
 
     Raises:
-        ValueError: spacing or window of the card are not this version's.
+        UsageError: spacing or window of the card are not this version's.
     """
     ours, theirs = preparation(), card.get("preparation")
     if theirs is None:
@@ -26,4 +27,4 @@ def check_preparation(card: Mapping[str, Any]) -> None:
     for key, value in ours.items():
         if theirs.get(key) != value:
             name = card.get("name", "these weights")
-            raise ValueError(f"{name} was trained with {key}={theirs.get(key)}, this version prepares {key}={value}")
+            raise UsageError(f"{name} was trained with {key}={theirs.get(key)}, this version prepares {key}={value}")

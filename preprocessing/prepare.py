@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
-from zipfile import BadZipFile
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from preprocessing.cache import cache_folder
 from preprocessing.geometry import Geometry
+from preprocessing.image_headers import data_files
 from preprocessing.lungs import lung_mask
 from preprocessing.read import read_volume
 from preprocessing.resample import resample, sample_mask
 from preprocessing.scan import Scan
 from preprocessing.volume import Volume
+from runs.cache import cache_folder, code_digest, load, store
 
-# Raise when the stored form or the algorithm changes: old cache entries are then never read again.
-CACHE_VERSION = 1
 CACHE_LIMIT_BYTES = 20 * 1024**3
 
 
@@ -92,12 +89,10 @@ def prepare_scan(scan: Scan, settings: PrepareSettings | None = None, cache: Pat
     if cache is None:
         return _with_warnings(prepare(read_volume(scan), settings), scan.warnings)
     entry = cache / f"{_key(scan, settings)}.npz"
-    if entry.exists():
-        found = _load(entry)
-        if found is not None:
-            return _with_warnings(found, scan.warnings)
-    prepared = prepare(read_volume(scan), settings)
-    _store(entry, prepared)
+    prepared = load(entry, _read)
+    if prepared is None:
+        prepared = prepare(read_volume(scan), settings)
+        store(entry, partial(_write, prepared), size=2 * prepared.volume.hu.nbytes, limit=CACHE_LIMIT_BYTES)
     return _with_warnings(prepared, scan.warnings)
 
 
@@ -111,60 +106,33 @@ def _with_warnings(prepared: PreparedScan, more: tuple[str, ...]) -> PreparedSca
 
 
 def _key(scan: Scan, settings: PrepareSettings) -> str:
+    """Of the bytes the scan is made of, the settings and the code that prepares."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([CACHE_VERSION, scan.series_uid, asdict(settings)], sort_keys=True).encode())
+    what = [code_digest(__name__), scan.series_uid, asdict(settings)]
+    digest.update(json.dumps(what, sort_keys=True).encode())
     for path in scan.paths:
-        for part in _files_of(path):
-            content = part.read_bytes()
+        for part in (path, *data_files(path)):
+            content = part.read_bytes() if part.is_file() else b""
             digest.update(len(content).to_bytes(8, "little"))
             digest.update(content)
     return digest.hexdigest()
 
 
-def _files_of(path: Path) -> list[Path]:
-    """The file, and for a MetaImage header also the files it names: ElementDataFile stands last in it."""
-    if path.suffix.lower() != ".mhd":
-        return [path]
-    _, _, names = path.read_text(errors="replace").partition("ElementDataFile")
-    lines = names.lstrip(" =").splitlines()
-    return [path, *(part for line in lines if line.strip() and (part := path.parent / line.strip()).is_file())]
-
-
-def _store(entry: Path, prepared: PreparedScan) -> None:
-    """Write to a neighbour and rename, so that a killed run leaves no half entry; then drop the oldest."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
+def _write(prepared: PreparedScan, handle: BinaryIO) -> None:
     meta = {
         "volume": prepared.volume.geometry.to_dict(),
         "source": prepared.source_geometry.to_dict(),
         "series_uid": prepared.volume.series_uid,
         "warnings": list(prepared.warnings),
     }
-    if shutil.disk_usage(entry.parent).free < 4 * prepared.volume.hu.nbytes:
-        return
-    with tempfile.NamedTemporaryFile(dir=entry.parent, suffix=".tmp", delete=False) as handle:
-        packed = np.packbits(prepared.lung_mask)
-        np.savez(handle, hu=prepared.volume.hu, mask=packed, meta=np.array(json.dumps(meta)))
-    Path(handle.name).replace(entry)
-    _prune(entry.parent)
+    packed = np.packbits(prepared.lung_mask)
+    np.savez(handle, hu=prepared.volume.hu, mask=packed, meta=np.array(json.dumps(meta)))
 
 
-def _prune(folder: Path) -> None:
-    entries = sorted(folder.glob("*.npz"), key=lambda p: p.stat().st_mtime, reverse=True)
-    total = 0
-    for path in entries:
-        total += path.stat().st_size
-        if total > CACHE_LIMIT_BYTES:
-            path.unlink(missing_ok=True)
-
-
-def _load(entry: Path) -> PreparedScan | None:
-    """None when the entry cannot be read: it is then made again."""
-    try:
-        with np.load(entry, allow_pickle=False) as stored:
-            meta = json.loads(str(stored["meta"]))
-            hu, packed = stored["hu"], stored["mask"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return None
+def _read(entry: Path) -> PreparedScan:
+    with np.load(entry, allow_pickle=False) as stored:
+        meta = json.loads(str(stored["meta"]))
+        hu, packed = stored["hu"], stored["mask"]
     mask = np.unpackbits(packed, count=hu.size).reshape(hu.shape).astype(bool)
     volume = Volume(hu, Geometry.from_dict(meta["volume"]), str(meta["series_uid"]))
     warnings = cast(list[str], meta["warnings"])

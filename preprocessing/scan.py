@@ -43,6 +43,12 @@ class ScanError(ValueError):
         return self.detail
 
 
+def in_kind(error: Exception) -> str:
+    """An unexpected error by its kind, and what the system says of it; its own text may quote the file."""
+    said = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+    return f"unexpected {type(error).__name__}{said}"
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """One CT series as found on disk.

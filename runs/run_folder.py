@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runs.entry import UsageError
+
 SETTINGS = "settings.json"
 WEIGHTS = "weights.safetensors"
 CHECKPOINTS = "checkpoints"
@@ -29,7 +31,7 @@ def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
         resume: go on with what is there; False deletes an earlier run's files and begins again.
 
     Raises:
-        ValueError: `out` holds a run with other settings, or checkpoints without their settings.
+        UsageError: `out` holds a run with other settings, or checkpoints without their settings.
     """
     wanted = json.loads(json.dumps(settings, default=str))
     if not resume:
@@ -40,7 +42,7 @@ def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
         _compare(out, json.loads(stated.read_text(encoding="utf-8")), wanted)
         return
     if (out / CHECKPOINTS).exists() or (out / WEIGHTS).exists():
-        raise ValueError(
+        raise UsageError(
             f"'{out}' holds a training without {SETTINGS}: choose another out, or resume=false to replace it"
         )
     part = out / f".{SETTINGS}.{os.getpid()}"
@@ -74,7 +76,7 @@ def _compare(out: Path, found: Any, wanted: Any) -> None:
     for key in sorted({*before, *now}):
         old, new = before.get(key, "absent"), now.get(key, "absent")
         if old != new:
-            raise ValueError(
+            raise UsageError(
                 f"'{out}' holds a training with {key}={_short(old)}, this one has {key}={_short(new)}: "
                 "choose another out, or resume=false to begin again"
             )

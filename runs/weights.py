@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from runs.entry import UsageError
+
 
 def save_weights(path: Path, state: Mapping[str, torch.Tensor], card: Mapping[str, Any]) -> None:
     """Write `path` (.safetensors, fp16) and its card `path.json` with the checksum of the weights."""
@@ -27,7 +29,7 @@ def load_weights(weights: str | Path, shipped: Path) -> tuple[dict[str, torch.Te
 
     Raises:
         FileNotFoundError: no such file or name; the message lists the names there are.
-        ValueError: the file is not what its card says.
+        UsageError: the file is not what its card says.
     """
     path = Path(weights)
     if path.suffix != ".safetensors" and not path.exists():
@@ -42,7 +44,7 @@ def load_weights(weights: str | Path, shipped: Path) -> tuple[dict[str, torch.Te
     found = sha256(path)
     if card.get("sha256") != found:
         expected = card.get("sha256")
-        raise ValueError(f"{path.name} is not what its card describes: expected sha256 {expected}, got {found}")
+        raise UsageError(f"{path.name} is not what its card describes: expected sha256 {expected}, got {found}")
     state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
     return state, card
 

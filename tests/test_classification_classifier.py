@@ -51,6 +51,16 @@ def test_report_adds_up_and_does_not_depend_on_order():
 
 
 @shipped
+@pytest.mark.parametrize("center", [(-59.5, -39.5, -49.5), (59.9, 39.9, 49.9), (61.0, 0.0, 0.0), (500.0, -500.0, 900)])
+def test_centres_at_the_border_of_the_box_and_beyond_are_assessed(center):
+    """The grid's faces lie at -60, -40, -50 and 60, 40, 50."""
+    report = load_classifier().assess(scan(), [Candidate("1.2", center, 12.0, 0.9), BIG])
+    assert len(report.nodules) == 2
+    assert all(math.isfinite(n.contribution) and 0 <= n.malignancy <= 1 for n in report.nodules)
+    assert 0 < report.cancer_probability < 1
+
+
+@shipped
 def test_no_candidates_means_the_leak():
     report = load_classifier().assess(scan(), [])
     assert report.nodules == ()

@@ -12,8 +12,8 @@ import pytest
 from classification.evaluate import EvaluateSettings, evaluate, main
 from classification.guards import Guard
 from classification.predictions import read_matched
-from preprocessing.entry import compose_settings
 from preprocessing.guards import GuardError
+from runs.entry import compose_settings
 
 DSB = Path("../shared/data/dsb2017")
 LABELS = "id,cancer\n001,1\n002,1\n003,0\n004,0\n"
@@ -73,7 +73,7 @@ def written(folder: Path, predictions: str, labels: str) -> dict[str, str]:
     paths = {"predictions": folder / "predictions.csv", "labels": folder / "labels.csv"}
     for path, text in zip(paths.values(), (predictions, labels), strict=True):
         path.write_text(text)
-    return {role: str(path) for role, path in paths.items()} | {"out": str(folder / "out")}
+    return {**paths, "out": folder / "out"}
 
 
 def measured(files: dict[str, str], **choices: object) -> dict[str, object]:
@@ -168,7 +168,7 @@ def test_undefined_figures_are_null(files):
 def test_against_another_prediction(files, tmp_path, capsys):
     other = tmp_path / "other.csv"
     other.write_text(CHANCES.replace("0.3", "0.05"))
-    found = measured(files, against=str(other), bootstrap=200)
+    found = measured(files, against=other, bootstrap=200)
     # 002 now stands below both of the healthy: 2 of 4 pairs instead of 3.
     assert found["against"]["metrics"]["roc_auc"]["value"] == 0.5
     assert found["difference"]["roc_auc"]["value"] == 0.25
@@ -179,7 +179,7 @@ def test_against_another_prediction(files, tmp_path, capsys):
 def test_against_counts_only_what_all_three_files_have(files, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text(CHANCES.replace("002,0.3\n", ""))
-    found = measured(files, against=str(other), bootstrap=20, plots=False)
+    found = measured(files, against=other, bootstrap=20, plots=False)
     assert found["n"] == 3
     assert "not in other.csv" in found["warnings"][0]["message"]
 
@@ -225,16 +225,16 @@ def test_command_line(files, monkeypatch, capsys):
 def test_settings_compose_from_the_command_line():
     overrides = ["predictions=/data/a b,c.csv", "specificities=[0.8]", "threshold=0.3"]
     settings = compose_settings(EvaluateSettings, "classification_evaluate", overrides)
-    assert settings.predictions == "/data/a b,c.csv"
+    assert settings.predictions == Path("/data/a b,c.csv")
     assert tuple(settings.specificities) == (0.8,)
 
 
 @pytest.mark.skipif(not DSB.is_dir(), reason="../shared/data/dsb2017 is absent")
 def test_published_dsb2017_predictions(tmp_path):
     files = {
-        "predictions": str(DSB / "submission_ens2_stage1.csv"),
-        "labels": str(DSB / "stage1_labels.csv"),
-        "out": str(tmp_path / "out"),
+        "predictions": DSB / "submission_ens2_stage1.csv",
+        "labels": DSB / "stage1_labels.csv",
+        "out": tmp_path / "out",
     }
     found = measured(files, bootstrap=200, plots=False)
     assert (found["n"], found["positive"], found["warnings"]) == (1595, 419, [])

@@ -17,8 +17,8 @@ from classification.engine import NoduleTraining
 from classification.samples import Samples
 from classification.settings import BagSettings, DataSettings, ModelSettings, TrainSettings
 from classification.train import load_samples, train
-from preprocessing.entry import compose_settings
 from preprocessing.splits import SplitSettings
+from runs.entry import compose_settings
 from runs.loop import TrainerSettings
 from tests.nodules import MODEL, balls
 

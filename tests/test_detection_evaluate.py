@@ -60,8 +60,8 @@ def settings(tmp_path: Path) -> EvaluateSettings:
     }
     for name, table in files.items():
         table.to_csv(folder / f"{name}.csv", index=False)
-    paths = {name: str(folder / f"{name}.csv") for name in files}
-    return EvaluateSettings(**paths, out=str(tmp_path / "out"), bootstraps=40)
+    paths = {name: folder / f"{name}.csv" for name in files}
+    return EvaluateSettings(**paths, out=tmp_path / "out", bootstraps=40)
 
 
 def run(settings: EvaluateSettings, *more: str) -> subprocess.CompletedProcess[str]:
@@ -72,14 +72,14 @@ def run(settings: EvaluateSettings, *more: str) -> subprocess.CompletedProcess[s
 
 
 def test_what_a_user_gets(settings: EvaluateSettings, tmp_path: Path) -> None:
-    settings = replace(settings, out=str(tmp_path / f"out {ODD}"))
+    settings = replace(settings, out=tmp_path / f"out {ODD}")
     done = run(settings, "allow=[only_positive_scans_listed]")
     assert (done.returncode, done.stderr) == (0, "")
     assert "TP 3, FP 2, FN 1; not counted: 1 excluded, 1 doubles" in done.stdout
     assert "all                          4  .5000  .5000  .7500  .7500  .7500  .7500  .7500   .6786" in done.stdout
     assert "warning: only_positive_scans_listed: each of the 4 listed scans holds a nodule" in done.stdout
 
-    out = Path(settings.out)
+    out = settings.out
     content = json.loads((out / "froc.json").read_text(encoding="utf-8"))
     assert content["curves"]["all"]["sensitivity"] == SENSITIVITY
     assert content["curves"]["all"]["mean"] == content["cpm"] == pytest.approx(sum(SENSITIVITY) / 7, abs=1e-6)
@@ -112,7 +112,7 @@ def test_a_mistake_is_one_line_with_its_name(settings: EvaluateSettings, tmp_pat
     assert done.returncode == 2
     assert done.stderr.startswith("error: only_positive_scans_listed: ")
     assert done.stderr.count("\n") == 1
-    assert not Path(settings.out).exists()
+    assert not settings.out.exists()
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_wrong_options_are_named(settings: EvaluateSettings, change: dict[str, o
 
 def test_texture_from_the_annotations_or_from_ratings(settings: EvaluateSettings, tmp_path: Path) -> None:
     """A, B, C, D are solid, part-solid, non-solid and unrated; found are A and B before the second false positive."""
-    plain = pd.read_csv(str(settings.annotations), dtype={"seriesuid": str})
+    plain = pd.read_csv(settings.annotations, dtype={"seriesuid": str})
     plain.assign(texture=["5", "3", "1.5", ""]).to_csv(tmp_path / "textured.csv", index=False)
     # Beside a nodule's centre, but inside it; another row, farther off; one outside D.
     rows = [("A", 0, 0, 2, 5), ("B", 0, 50, 0, 3), ("B", 0, 54, 0, 5), ("C", -60, 0, 9, 1), ("D", -50, 0, 0, 5)]
     columns = ["seriesuid", "coordX", "coordY", "coordZ", "texture"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "ratings.csv", index=False)
-    for change in ({"annotations": str(tmp_path / "textured.csv")}, {"ratings": str(tmp_path / "ratings.csv")}):
+    for change in ({"annotations": tmp_path / "textured.csv"}, {"ratings": tmp_path / "ratings.csv"}):
         results = evaluate(replace(settings, **change)).scored.results
         assert {name: result.at([0.25]).item() for name, result in results.items() if name.startswith("texture")} == {
             "texture solid": 1,
@@ -150,13 +150,13 @@ def test_texture_from_the_annotations_or_from_ratings(settings: EvaluateSettings
 
 def test_against_another_submission(settings: EvaluateSettings, tmp_path: Path) -> None:
     """Without its best candidate the other never finds A: 1, 1, 2, 2, 2, 2, 2 of 4, and CPM 1/4 lower."""
-    table = pd.read_csv(str(settings.candidates))
+    table = pd.read_csv(settings.candidates)
     table[table["probability"] < 0.99].to_csv(tmp_path / "other.csv", index=False)
-    report = evaluate(replace(settings, against=str(tmp_path / "other.csv")))
+    report = evaluate(replace(settings, against=tmp_path / "other.csv"))
     assert report.comparison is not None
     assert report.comparison.difference == pytest.approx(0.25)
     assert any(line.startswith("against other.csv: CPM .4286, difference +0.2500") for line in lines(report))
-    without = evaluate(replace(settings, against=str(tmp_path / "other.csv"), bootstraps=0))
+    without = evaluate(replace(settings, against=tmp_path / "other.csv", bootstraps=0))
     assert without.comparison is None
     assert lines(without)[-2] == "against other.csv: CPM .4286, difference +0.2500"
     write(without, tmp_path / "without")
@@ -172,7 +172,7 @@ def test_the_organisers_digits() -> None:
     paths = {key: LUNA16 / f"{names.get(key, key)}.csv" for key in keys}
     if not all(path.exists() for path in paths.values()):
         pytest.skip("needs shared/data/luna16")
-    report = evaluate(EvaluateSettings(**{key: str(path) for key, path in paths.items()}))
+    report = evaluate(EvaluateSettings(**paths))
     text = lines(report)
     assert text[0].endswith("888 scans, 1186 nodules, 55677 candidates, 2969 of them beyond 100 a scan")
     assert text[1] == "TP 1136, FP 46078, FN 50; not counted: 5308 excluded, 186 doubles"

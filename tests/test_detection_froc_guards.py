@@ -48,7 +48,7 @@ def good() -> Tables:
 def written(folder: Path, tables: Tables) -> EvaluateSettings:
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, header=name != SERIES)
-    paths = {name: str(folder / f"{name}.csv") for name in tables}
+    paths = {name: folder / f"{name}.csv" for name in tables}
     return EvaluateSettings(**paths, bootstraps=0)
 
 
@@ -244,7 +244,7 @@ def test_a_file_with_a_heading_only_finds_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\n", b"a;b\n1;2\n", b'seriesuid,coordX\n"1.2,3\n', b"\xff\xfe\x00"])
 def test_what_is_no_csv_is_refused(tmp_path: Path, content: bytes) -> None:
     settings = written(tmp_path, good())
-    Path(str(settings.candidates)).write_bytes(content)
+    settings.candidates.write_bytes(content)
     with pytest.raises(ValueError):  # noqa: PT011, each in its own words
         evaluate(settings)
 
@@ -268,7 +268,7 @@ def luna16(**changes: object) -> EvaluateSettings:
     paths = {name: LUNA16 / f"{names.get(name, name)}.csv" for name in FILES}
     if not all(path.exists() for path in paths.values()):
         pytest.skip("needs shared/data/luna16")
-    return replace(EvaluateSettings(**{k: str(p) for k, p in paths.items()}, bootstraps=0), **changes)
+    return replace(EvaluateSettings(**paths, bootstraps=0), **changes)
 
 
 def test_what_the_protocol_alone_is_worth(tmp_path: Path) -> None:
@@ -279,17 +279,17 @@ def test_what_the_protocol_alone_is_worth(tmp_path: Path) -> None:
     assert [c.guard for c in report.cautions] == [Guard.NO_EXCLUDED_LIST]
     assert f"{report.scored.all.cpm:.4f}" == "0.7422"
 
-    positive = sorted(set(pd.read_csv(str(right.annotations))["seriesuid"]))
+    positive = sorted(set(pd.read_csv(right.annotations)["seriesuid"]))
     assert len(positive) == 601
     lists = tmp_path / "positive.csv"
     lists.write_text("\n".join(positive))
-    report = evaluate(replace(right, seriesuids=str(lists), allow=("unknown_series",)))
+    report = evaluate(replace(right, seriesuids=lists, allow=("unknown_series",)))
     assert [c.guard for c in report.cautions] == [Guard.ONLY_POSITIVE_LISTED, Guard.UNKNOWN_SERIES]
     assert f"{report.scored.all.cpm:.4f}" == "0.8331"
 
-    table = pd.read_csv(str(right.candidates), dtype=str)
+    table = pd.read_csv(right.candidates, dtype=str)
     table[table["seriesuid"].isin(positive)].to_csv(tmp_path / "some.csv", index=False)
-    some = replace(right, candidates=str(tmp_path / "some.csv"))
+    some = replace(right, candidates=tmp_path / "some.csv")
     with pytest.raises(GuardError) as stopped:
         evaluate(some)
     assert stopped.value.guard is Guard.ONLY_POSITIVE_DETECTED
@@ -301,14 +301,14 @@ def test_what_the_protocol_alone_is_worth(tmp_path: Path) -> None:
 def test_wrong_axes_on_the_published_detections(tmp_path: Path, mistake: str) -> None:
     settings = luna16()
     guard, make = STOPPING[mistake]
-    tables = make({CANDIDATES: pd.read_csv(str(settings.candidates), dtype={"seriesuid": str})})
+    tables = make({CANDIDATES: pd.read_csv(settings.candidates, dtype={"seriesuid": str})})
     assert stopped_by(tmp_path, settings, tables[CANDIDATES]) is guard
 
 
 def test_voxel_indices_of_the_published_detections(tmp_path: Path) -> None:
     """By the scans' own headers; some of the places lie outside the 14 volumes with flipped axes, at indices < 0."""
     settings = luna16()
-    table = pd.read_csv(str(settings.candidates), dtype={"seriesuid": str})
+    table = pd.read_csv(settings.candidates, dtype={"seriesuid": str})
     headers = pd.read_csv(LUNA16 / "mhd_headers.csv", dtype=str).set_index("seriesuid").loc[table["seriesuid"]]
     offset, spacing, axes = (
         headers[name].str.split(expand=True).to_numpy(float)
@@ -321,5 +321,5 @@ def test_voxel_indices_of_the_published_detections(tmp_path: Path) -> None:
 def stopped_by(folder: Path, settings: EvaluateSettings, candidates: pd.DataFrame) -> Guard:
     candidates.to_csv(folder / "changed.csv", index=False)
     with pytest.raises(GuardError) as stopped:
-        evaluate(replace(settings, candidates=str(folder / "changed.csv")))
+        evaluate(replace(settings, candidates=folder / "changed.csv"))
     return stopped.value.guard

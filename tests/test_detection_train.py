@@ -18,7 +18,7 @@ from detection.engine import DetectorTraining
 from detection.sampling import collate
 from detection.settings import DataSettings, ModelSettings, OptimizerSettings, TrainSettings
 from detection.train import train
-from preprocessing.entry import compose_settings
+from runs.entry import compose_settings
 from runs.loop import TrainerSettings
 from tests.patches import patches
 

@@ -14,12 +14,13 @@ import pytest
 import SimpleITK as sitk
 
 from lungscreen.classify import ClassifySettings, classify
+from tests.chests import simple_chest
 from tests.weights import tiny_classifier, tiny_detector
 
 CSVS = ("patients.csv", "nodules.csv", "candidates.csv", "scans.csv")
 
 
-def write_chest(path: Path, seed: int = 0) -> None:
+def write_chest(path: Path, seed: int = 0, origin: tuple[float, ...] = (-48.0, -44.0, -36.0)) -> None:
     """Two air boxes in a body of 72 x 88 x 96 mm, 2 mm voxels, with a 10 mm ball at world (20, 0, 0)."""
     rng = np.random.default_rng(seed)
     hu = rng.normal(40, 10, (36, 44, 48))
@@ -29,17 +30,17 @@ def write_chest(path: Path, seed: int = 0) -> None:
     hu[(z - 36) ** 2 + (y - 44) ** 2 + (x - 68) ** 2 < 25] = 30
     image = sitk.GetImageFromArray(hu.astype(np.int16))
     image.SetSpacing((2.0, 2.0, 2.0))
-    image.SetOrigin((-48.0, -44.0, -36.0))
+    image.SetOrigin(origin)
     sitk.WriteImage(image, str(path))
 
 
 def settings(tmp_path: Path, source: Path, out: str = "out", candidates: Path | None = None) -> ClassifySettings:
     return ClassifySettings(
-        input=str(source),
-        out=str(tmp_path / out),
-        candidates=str(candidates) if candidates else None,
-        detector=str(tiny_detector(tmp_path)),
-        classifier=str(tiny_classifier(tmp_path)),
+        input=source,
+        out=tmp_path / out,
+        candidates=candidates if candidates else None,
+        detector=tiny_detector(tmp_path),
+        classifier=tiny_classifier(tmp_path),
         key_images=1,
     )
 
@@ -95,8 +96,63 @@ def test_given_candidates_take_the_place_of_stage_1(tmp_path: Path, cohort: Path
     assert candidates[["seriesuid", "coordX", "probability"]].to_numpy().tolist() == [["first", 20.0, 0.9]]
     nodules = pd.read_csv(tmp_path / "out" / "nodules.csv")
     assert nodules["side"].tolist() == ["left"]
-    report = next((tmp_path / "out" / "report").glob("first*.html")).read_text(encoding="utf-8")
+    page = pd.read_csv(tmp_path / "out" / "patients.csv").set_index("id").loc["first", "page"]
+    report = (tmp_path / "out" / "report" / page).read_text(encoding="utf-8")
     assert "outside" in report
+    warnings = pd.read_csv(tmp_path / "out" / "scans.csv").set_index("patient_id")["warnings"]
+    assert "candidates_outside: 1 of 2 " in warnings["first"]
+    assert "diameter_unknown" in warnings["first"]
+    assert "no_candidates" in warnings["second"]
+
+
+# The scan of `write_chest` reaches from (-48, -44, -36) to (46, 42, 34); its lungs from -36 to 34 in x.
+@pytest.mark.parametrize(
+    ("rows", "code", "left"),
+    [
+        ([(900, 0, 0), (20, 0, 0)], "candidates_outside: 1 of 2 ", 1),
+        ([(900, 0, 0)], "candidates_outside: 1 of 1 ", 0),
+        ([(-35.9, -27.9, -27.9), (34, 26, 26)], "diameter_unknown", 2),
+    ],
+)
+def test_candidates_at_the_edge_of_the_lungs_and_beyond(
+    rows: list[tuple[float, ...]], code: str, left: int, tmp_path: Path
+) -> None:
+    write_chest(tmp_path / "first.mha")
+    done = classified(tmp_path, rows)
+    assert done["status"].tolist() == ["ok"]
+    assert code in done["warnings"][0]
+    assert len(pd.read_csv(tmp_path / "out" / "nodules.csv")) == left
+
+
+def test_candidates_in_the_scan_but_beyond_the_lung_box(tmp_path: Path) -> None:
+    """The lungs of `simple_chest` begin at x = -135, the box 8 mm before it, the scan at -171."""
+    volume = simple_chest(thickness=5.0)
+    image = sitk.GetImageFromArray(volume.hu)
+    image.SetSpacing(volume.geometry.spacing_mm)
+    image.SetOrigin(volume.geometry.origin_mm)
+    sitk.WriteImage(image, str(tmp_path / "first.mha"))
+    done = classified(tmp_path, [(-165, 0, 150), (-134, 0, 150), (-75, 0, 150)])
+    assert "candidates_beyond_lungs: 1 of 3 " in done["warnings"][0]
+    assert done["status"].tolist() == ["ok"]
+    assert len(pd.read_csv(tmp_path / "out" / "nodules.csv")) == 2
+
+
+def test_ras_coordinates_are_called_so(tmp_path: Path) -> None:
+    """The chest is moved to x from 104 to 200, y from 56 to 144: in RAS every x and y is negative."""
+    write_chest(tmp_path / "first.mha", origin=(104.0, 56.0, -36.0))
+    done = classified(tmp_path, [(-172, -100, 0), (-130, -100, 0), (172, 100, 0)])
+    assert done["status"].tolist() == ["ok"]
+    assert "candidates_ras: 2 of 3 lie outside the scan" in done["warnings"][0]
+    assert "RAS" in done["warnings"][0]
+
+
+def classified(tmp_path: Path, rows: list[tuple[float, ...]]) -> pd.DataFrame:
+    """`scans.csv` after a run with candidates at these places and no diameters."""
+    given = tmp_path / "mine.csv"
+    lines = [f"first,{x},{y},{z},0.{9 - k}" for k, (x, y, z) in enumerate(rows)]
+    given.write_text("\n".join(["seriesuid,coordX,coordY,coordZ,probability", *lines]) + "\n")
+    assert classify(settings(tmp_path, tmp_path / "first.mha", candidates=given)) == 0
+    return pd.read_csv(tmp_path / "out" / "scans.csv", keep_default_na=False)
 
 
 def test_candidates_of_other_scans_are_a_mistake(tmp_path: Path, cohort: Path) -> None:

@@ -141,12 +141,12 @@ def test_the_index_lists_the_highest_first(tmp_path: Path) -> None:
     assert "empty folder" in html
 
 
-def test_page_names_do_not_collide() -> None:
-    made = [report(patient_id=p) for p in ("Ärztin", "arztin", "A", "a", "../x", "a b")]
-    made.append(replace(made[-1], series_uid="1.2.840.100"))
+def test_page_names_do_not_collide_and_hide_the_patient() -> None:
+    made = [replace(report(patient_id="Ärztin"), series_uid=uid) for uid in ("1.2", "1.3", "A", "a", "../x", "a b")]
     names = [page_link(r).file for r in made]
-    assert len({n.lower() for n in names}) == len(names)
-    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.html", n) for n in names)
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[0-9a-f]{16}\.html", n) for n in names)
+    assert page_link(report(patient_id="A")).file == page_link(report(patient_id="B")).file
 
 
 def test_a_report_of_another_series_is_refused(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from phantom.chest import Chest, ChestSettings, simulate, simulate_chest
 from phantom.make import CohortSettings, make_cohort
 from phantom.nodules import library
 from preprocessing.annotations import read_annotations
-from preprocessing.entry import compose_settings
 from preprocessing.intake import find_scans
 from preprocessing.lidc_shapes import NoduleShape
 from preprocessing.read import read_volume
 from preprocessing.splits import SplitSettings
+from runs.entry import compose_settings
 from runs.seeds import stream
 
 SMALL = ChestSettings(matrix=96, targets_per_lung=60, thickness_mm=5.0, mean_nodules=4.0)
@@ -116,7 +116,7 @@ def test_other_things_are_not_written_over(tmp_path: Path) -> None:
 
 def test_yaml_and_dataclass_agree() -> None:
     settings = compose_settings(CohortSettings, "phantom", ["out=somewhere", "chest.thickness_mm=2.5"])
-    assert settings == CohortSettings(out="somewhere", chest=ChestSettings(thickness_mm=2.5))
+    assert settings == CohortSettings(out=Path("somewhere"), chest=ChestSettings(thickness_mm=2.5))
 
 
 @pytest.mark.parametrize(("outlines", "sides"), [("held_out", {True}), ("training", {False}), ("all", {True, False})])

@@ -1,6 +1,7 @@
 """What the intake finds, names and keeps to itself; single damages are in test_preprocessing_damage."""
 
 import logging
+import os
 import random
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless
 
+from preprocessing.cohort import write_scans
 from preprocessing.intake import find_scans
 from preprocessing.read import read_volume
 from preprocessing.scan import Reason, ScanError
@@ -169,3 +171,33 @@ def test_two_scans_of_one_patient_both_read(tmp_path: Path) -> None:
     write_series(tmp_path / "b")
     edit_series(tmp_path / "b", lambda k, s: setattr(s, "SeriesInstanceUID", "1.2.99"))
     assert [(s.patient_id, s.refused) for s in find_scans(tmp_path)] == [(PATIENT_ID, None)] * 2
+
+
+@pytest.mark.parametrize("broken", ["check_image", "stack_of", "slices_of", "read_header"])
+def test_a_defect_refuses_one_scan_and_not_the_cohort(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the bytes of one file make our own code raise."""
+
+    def fail(*_: object) -> None:
+        raise IndexError("Quetzalcoatl")
+
+    write_series(tmp_path / "a")
+    write_image(tmp_path / "b.nii")
+    monkeypatch.setattr(f"preprocessing.intake.{broken}", fail)
+    found = find_scans(tmp_path)
+    assert sorted(str(s.refused) for s in found) == ["None", "internal_error"]
+    assert all("Quetzalcoatl" not in s.detail + caplog.text for s in found)
+
+
+def test_file_names_that_are_no_text(tmp_path: Path) -> None:
+    write_image(tmp_path / "good.nii")
+    odd = os.fsencode(tmp_path) + b"/bad\xe9.nii"
+    try:
+        shutil.copy(os.fsencode(tmp_path / "good.nii"), odd)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    found = find_scans(tmp_path)
+    assert sorted(str(s.refused) for s in found) == ["None", "unreadable"]
+    write_scans(tmp_path / "scans.csv", found)
+    assert "bad\\udce9" in (tmp_path / "scans.csv").read_text()

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from preprocessing.annotations import read_annotations
-from preprocessing.entry import compose_settings
 from preprocessing.lidc import COLUMNS, LidcSettings, extract, main
 from preprocessing.luna16 import read_headers, read_series
+from runs.entry import compose_settings
 from tests.outlines import DATA, as_xml, reading, square
 
 LUNA = DATA / "luna16"
@@ -38,10 +38,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     try:
         extract(
             LidcSettings(
-                out=str(out),
-                headers=str(LUNA / "mhd_headers.csv"),
-                seriesuids=str(LUNA / "seriesuids.csv"),
-                compare=str(LUNA / "annotations.csv"),
+                out=out,
+                headers=LUNA / "mhd_headers.csv",
+                seriesuids=LUNA / "seriesuids.csv",
+                compare=LUNA / "annotations.csv",
             )
         )
     finally:
@@ -103,7 +103,7 @@ def test_nodules_lie_in_their_volumes(whole: tuple[Path, str]) -> None:
 @needs_luna16
 def test_without_a_list_the_same_888_are_chosen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        extract(LidcSettings(out=str(tmp_path)))
+        extract(LidcSettings(out=tmp_path))
     assert read_series(tmp_path / "seriesuids.csv") == sorted(read_series(LUNA / "seriesuids.csv"))
     assert "no headers given: places are in pixels, and there is no annotations.csv" in caplog.text
     assert not (tmp_path / "annotations.csv").exists()
@@ -116,9 +116,9 @@ def test_files_that_are_there_are_not_lost(tmp_path: Path) -> None:
     official = tmp_path / "annotations.csv"
     official.write_text("the only copy")
     with pytest.raises(ValueError, match=r"holds an annotations\.csv, which a run without headers= cannot renew"):
-        extract(LidcSettings(out=str(tmp_path)))
+        extract(LidcSettings(out=tmp_path))
     with pytest.raises(ValueError, match=r"out must be another folder than that of annotations\.csv"):
-        extract(LidcSettings(out=str(tmp_path), headers="headers.csv", compare=str(official)))
+        extract(LidcSettings(out=tmp_path, headers=Path("headers.csv"), compare=official))
     assert official.read_text() == "the only copy"
 
 
@@ -133,7 +133,7 @@ def test_xml_of_a_scan_outside_the_table(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("1.2.3\n1.2.4\n")
     out = tmp_path / "out"
     settings = {"xml": "a.xml", "headers": "headers.csv", "seriesuids": "list.csv"}
-    extract(LidcSettings(out=str(out), **{key: str(tmp_path / name) for key, name in settings.items()}))  # type: ignore[arg-type]
+    extract(LidcSettings(out=out, **{key: tmp_path / name for key, name in settings.items()}))  # type: ignore[arg-type]
     (nodule,) = read_annotations(out / "annotations.csv")
     # Weights 1/2, 1/4, 1/4 of (12, 22), (12, 22), (15, 23) pixels of 0.5 mm, backwards from 100 mm.
     assert nodule.center_mm == pytest.approx((100 - 0.5 * 12.75, 100 - 0.5 * 22.25, -39))
@@ -151,7 +151,7 @@ def test_a_scan_without_nodules_gives_empty_tables(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(as_xml("1.2.3", []))
     (tmp_path / "headers.csv").write_text(HEADER)
     out = tmp_path / "out"
-    extract(LidcSettings(out=str(out), xml=str(tmp_path), headers=str(tmp_path / "headers.csv")))
+    extract(LidcSettings(out=out, xml=tmp_path, headers=tmp_path / "headers.csv"))
     assert read_annotations(out / "annotations.csv") == []
     assert list(pd.read_csv(out / "nodules.csv").columns) == list(COLUMNS)
 
@@ -160,7 +160,7 @@ def test_the_same_options_give_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(as_xml("1.2.3", [reading(square(10, 20, 4, z_mm=-40.0))] * 3))
     (tmp_path / "headers.csv").write_text(HEADER)
     for name in ("one", "two"):
-        extract(LidcSettings(out=str(tmp_path / name), xml=str(tmp_path), headers=str(tmp_path / "headers.csv")))
+        extract(LidcSettings(out=tmp_path / name, xml=tmp_path, headers=tmp_path / "headers.csv"))
     for file in ("annotations.csv", "nodules.csv", "seriesuids.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 

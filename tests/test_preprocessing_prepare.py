@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 import preprocessing.prepare
+from preprocessing.cohort import for_each_scan
 from preprocessing.intake import find_scans
 from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
 from preprocessing.scan import Scan
@@ -72,3 +73,18 @@ def test_the_cache_keeps_within_its_limit(tmp_path: Path, monkeypatch: pytest.Mo
     prepare_scan(write_chest(tmp_path / "b.mha"), cache=tmp_path / "cache")
     (left,) = (tmp_path / "cache").iterdir()
     assert left != old
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    scan = write_chest(tmp_path / "ct.mha")
+    (done,) = for_each_scan([scan], lambda scan, prepared: None, tmp_path / "cache" / "prepared")
+    assert done.refused is None
+
+
+def test_other_code_makes_other_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = write_chest(tmp_path / "ct.mha")
+    prepare_scan(scan, cache=tmp_path / "cache")
+    monkeypatch.setattr(preprocessing.prepare, "code_digest", lambda module: "changed")
+    prepare_scan(scan, cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 2

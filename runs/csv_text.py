@@ -1,0 +1,131 @@
+"""CSV as the product writes and reads it: no cell is a formula to a spreadsheet, no broken file a traceback."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from runs.entry import UsageError
+
+# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def write_csv(path: Path, table: pd.DataFrame, **options: Any) -> None:
+    """Write a table without its index; text that would be a formula gets an apostrophe in front, numbers stay.
+
+    Letters that are no valid Unicode (from odd file names) are written as `\\udcxx`.
+
+    Args:
+        path: of the file.
+        table: what to write.
+        options: of `DataFrame.to_csv`.
+    """
+    safe = table.map(lambda cell: neutral(cell) if isinstance(cell, str) else cell)
+    if any(isinstance(cell, str) and "\r" in cell for column in safe for cell in safe[column]):
+        options = {"quoting": csv.QUOTE_NONNUMERIC, **options}  # pandas leaves a lone CR bare, which ends the row
+    safe.to_csv(path, index=False, errors="backslashreplace", **options)
+
+
+def read_csv(path: Path, text: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+    """Read a table; columns named in `text` are text, as `write_csv` was given it.
+
+    Args:
+        path: of the file.
+        text: columns, where there are such, whose apostrophe before a formula is taken off again.
+        options: of `pandas.read_csv`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UsageError: the file is empty, or no CSV in UTF-8.
+    """
+    options = {"dtype": dict.fromkeys(text, str), "encoding": "utf-8-sig", **options}
+    try:
+        table: pd.DataFrame = pd.read_csv(path, **options)
+    except pd.errors.EmptyDataError:
+        raise UsageError(f"{printable(path)} must be a csv with a header line; it is empty") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{printable(path)} must be a csv in UTF-8; it is not") from None
+    except (pd.errors.ParserError, ValueError) as error:
+        raise UsageError(f"{printable(path)} is no csv: {str(error).strip()}") from None
+    for name in set(text) & set(table.columns):
+        table[name] = table[name].map(original, na_action="ignore")
+    return table
+
+
+def read_lines(path: Path, needed: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
+    """Every cell as it stands, for those who judge each; the index is the line in the file, the header being line 1.
+
+    Args:
+        path: of the file.
+        needed: columns that must be there.
+        text: see `read_csv`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        UsageError: no CSV, or a column is missing.
+    """
+    table = read_csv(path, text, dtype=str, na_filter=False, index_col=False, skip_blank_lines=False)
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise UsageError(f"{printable(path)} must have the columns {','.join(needed)}; missing: {','.join(missing)}")
+    table.index = pd.RangeIndex(2, len(table) + 2)
+    blank = (table.fillna("") == "").all(axis=1)
+    return table[~blank]
+
+
+def numbers(
+    path: Path, table: pd.DataFrame, column: str, fits: Callable[[float], bool] = math.isfinite, wanted: str = ""
+) -> list[float]:
+    """One column of `read_lines` as numbers.
+
+    Args:
+        path: of the file.
+        table: of `read_lines`.
+        column: its name.
+        fits: what a value must satisfy; an empty cell is NaN.
+        wanted: the same in words.
+
+    Raises:
+        UsageError: naming the file, the column and the line of the first cell at fault.
+    """
+    found = []
+    for line, cell in table[column].items():
+        value = _value(cell)
+        if value is None or not fits(value):
+            words = wanted or "a finite number"
+            raise UsageError(f"{printable(path)}: {column} in line {line} must be {words}, got {cell!r}")
+        found.append(value)
+    return found
+
+
+def neutral(text: str) -> str:
+    """The text, with an apostrophe in front when it begins as a formula does and is no number."""
+    return f"'{text}" if FORMULA.match(text) and not _is_number(text) else text
+
+
+def original(text: str) -> str:
+    """The inverse of `neutral`."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+
+def printable(path: Path) -> str:
+    """The name of a file as text that can be printed and written, whatever bytes it holds."""
+    return path.name.encode(errors="replace").decode()
+
+
+def _is_number(text: str) -> bool:
+    return bool(text) and _value(text) is not None
+
+
+def _value(text: Any) -> float | None:
+    try:
+        return float(text) if str(text).strip() else math.nan
+    except ValueError:
+        return None

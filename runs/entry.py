@@ -1,0 +1,215 @@
+"""How every `python -m ...` of the product starts: Hydra overrides in, checked settings out, errors in one line."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+import hydra
+import yaml
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from runs.options import expand_home, quoted
+
+Settings = TypeVar("Settings")
+WRONG_USE = 2
+# What the user's folders and disks answer; any other error of the system is a defect until shown otherwise.
+USERS_KINDS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
+USERS_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EFBIG)
+# Longest name of the folder of one job of a sweep.
+NAME_LENGTH = 120
+
+# `--help` shows paths as text.
+yaml.Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_str(str(path)))
+
+
+class UsageError(ValueError):
+    """What the user can mend: a wrong option, a file that is not as it should be. Says what was expected and came."""
+
+
+def run(task: Callable[[Settings], int | None], settings: type[Settings], config_name: str) -> None:
+    """Run `task` with the settings of the command line and exit with its status.
+
+    Wrong options, what the task reports as `UsageError`, and files of the user's that are missing or closed to us end
+    in one line on stderr and status 2. Every other exception, a plain `ValueError` too, is a defect and keeps its
+    traceback. In a sweep (`--multirun`) every job gets an `out` of its own, see `job_out`.
+
+    Args:
+        task: does the work; returns an exit status, None meaning 0.
+        settings: the dataclass behind the YAML; unknown keys and wrong types are refused. Its fields typed `Path` take
+            paths as people type them, whatever characters they hold.
+        config_name: of the YAML in `conf/`; its defaults list begins with `<config_name>_schema`, the dataclass.
+    """
+    status: list[int] = []
+    arguments = quoted(sys.argv[1:], settings)
+    fixed = _fixed_keys(arguments)
+
+    _register(settings, config_name)
+
+    @hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)
+    def entry(cfg: DictConfig) -> None:
+        try:
+            _give_own_out(cfg, settings, fixed)
+            status.append(task(_settings(cfg, settings)) or 0)
+        except (UsageError, OSError, OmegaConfBaseException) as error:
+            if logging.getLogger().isEnabledFor(logging.DEBUG) or not is_users(error):
+                raise
+            _end(_in_words(error))
+
+    sys.argv = [sys.argv[0], *arguments]
+    try:
+        with _raising():
+            entry()
+    except (HydraException, OmegaConfBaseException) as error:
+        _end(_in_words(error))
+    if any(status):
+        raise SystemExit(max(status))
+
+
+def compose_settings(settings: type[Settings], config_name: str, overrides: Sequence[str] = ()) -> Settings:
+    """What the command line would hand to its task, for notebooks and tests.
+
+    Raises:
+        hydra.errors.HydraException, UsageError: an override is wrong, naming the key.
+    """
+    _register(settings, config_name)
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        return _settings(hydra.compose(config_name, overrides=quoted(overrides, settings)), settings)
+
+
+def is_users(error: Exception) -> bool:
+    """Whether an error is one the user can mend: among those of the system, about a path that is not the program's."""
+    if not isinstance(error, OSError):
+        return isinstance(error, UsageError | OmegaConfBaseException)
+    if not isinstance(error, USERS_KINDS) and error.errno not in USERS_NUMBERS:
+        return False
+    named = (error.filename, error.filename2)
+    return not any(_is_ours(Path(os.fsdecode(name))) for name in named if isinstance(name, str | bytes | os.PathLike))
+
+
+def job_out(out: Path, number: int, overrides: Sequence[str], fixed: Sequence[str] = ()) -> Path:
+    """The folder of one job of a sweep: `out/<number>-<what was swept>`, or `out` itself when that was swept over.
+
+    Args:
+        out: of the whole sweep.
+        number: of the job.
+        overrides: of the job, `key=value`.
+        fixed: keys among them that are the same in every job.
+    """
+    swept = [(key, value) for key, _, value in (o.lstrip("+~").partition("=") for o in overrides) if key not in fixed]
+    if any(key == "out" for key, _ in swept):
+        return out
+    words = ",".join(f"{key}={value}" for key, value in swept)
+    name = re.sub(r"[^\w.,=+-]+", "_", words.replace("'", "").replace('"', "").replace("/", "_"))[:NAME_LENGTH]
+    return out / f"{number}-{name}".rstrip("-._")
+
+
+def _give_own_out(cfg: DictConfig, settings: type[Any], fixed: Sequence[str]) -> None:
+    known = HydraConfig.get()
+    if known.mode != RunMode.MULTIRUN or "out" not in {f.name for f in fields(settings)}:
+        return
+    if not OmegaConf.is_missing(cfg, "out") and cfg.out is not None:
+        own = job_out(Path(cfg.out), known.job.num, list(known.overrides.task), fixed)
+        OmegaConf.update(cfg, "out", str(own).replace("${", "\\${"))
+
+
+def _fixed_keys(arguments: Sequence[str]) -> list[str]:
+    """Keys given once for all jobs of a sweep; what cannot be parsed is left to Hydra, which says so."""
+    keys = []
+    for argument in arguments:
+        try:
+            (override,) = OverridesParser.create().parse_overrides([argument])
+        except HydraException:
+            continue
+        if not override.is_sweep_override():
+            keys.append(override.get_key_element().lstrip("+~"))
+    return keys
+
+
+def _settings(cfg: DictConfig, settings: type[Settings]) -> Settings:
+    try:
+        expand_home(cfg, settings)
+        made = OmegaConf.to_object(cfg)
+    except FrozenInstanceError as error:  # `+key=value` slips past Hydra's own check
+        raise UsageError(f"no such option: {str(error).rpartition(' ')[2]}") from None
+    assert isinstance(made, settings)
+    return made
+
+
+def _register(settings: type[Any], config_name: str) -> None:
+    schema = OmegaConf.structured(settings)
+    _thaw(schema)
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+
+
+def _thaw(node: DictConfig) -> None:
+    """Frozen dataclasses become read-only nodes, which Hydra could not override."""
+    OmegaConf.set_readonly(node, None)
+    for key in node:
+        child = node._get_node(key)
+        if isinstance(child, DictConfig) and not child._is_none():
+            _thaw(child)
+
+
+@contextmanager
+def _raising() -> Iterator[None]:
+    """Hydra hands its errors on instead of printing several lines and exiting itself."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _in_words(error: BaseException) -> str:
+    """One line, without the advice to programmers that Hydra and OmegaConf add."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
+    causes = [error]
+    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        causes.append(error.__cause__)
+    lines = [line for cause in causes for line in str(cause).splitlines()]
+    noise = ("full_key:", "object_type=", "See https:", "To append to your config")
+    kept = dict.fromkeys(line.strip().rstrip(".") for line in lines if line.strip() and not _begins(line, noise))
+    text = "; ".join(kept).partition(" expecting {")[0]
+    return f"cannot read {error.override!r}: {text}" if isinstance(error, OverrideParseException) else text
+
+
+def _begins(line: str, words: tuple[str, ...]) -> bool:
+    return line.strip().startswith(words)
+
+
+def _end(text: str) -> None:
+    sys.stderr.write(f"error: {text}\n")
+    raise SystemExit(WRONG_USE) from None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a path lies in the program itself: in Python's own folders, or in a package beside this one."""
+    path = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would leave the environment by its links
+    if path.is_relative_to(sys.prefix):
+        return True
+    root = Path(__file__).parents[1]
+    return (
+        path.is_relative_to(root)
+        and path != root
+        and (root / path.relative_to(root).parts[0] / "__init__.py").exists()
+    )
