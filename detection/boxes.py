@@ -2,21 +2,23 @@
 
 Boxes are corner boxes `[z0, y0, x0, z1, y1, x1]` in voxels, a voxel's index being its centre, so a nodule of
 diameter d at c is the cube `c - d/2 .. c + d/2`. Matching is ATSS (Zhang et al. 2020) for a whole batch at once:
-monai's goes image by image, works on the CPU only and prints a line at every start.
+monai's goes image by image, works on the CPU only and prints a line at every start, and its box coder waits for the
+device at every call.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
-from monai.apps.detection.utils.box_coder import BoxCoder
 from monai.data.box_utils import non_max_suppression
+
+MOST_GROWTH = math.log(1000 / 16)
 
 
 class AnchorGrid:
-    """Cubic anchors at every cell of an output grid, with their matching and coding.
+    """Cubic anchors at every cell of an output grid, with their matching.
 
     Args:
         sizes_mm: edge lengths of the cubes (the grid is 1 mm).
@@ -32,7 +34,6 @@ class AnchorGrid:
         self.stride = stride
         self.cell_center = (stride - 1) / 2 if cell_center is None else cell_center
         self.atss_candidates = atss_candidates
-        self._coder = BoxCoder(weights=(1.0,) * 6)
 
     def centers(self, cells_zyx: Sequence[int], device: torch.device | str = "cpu") -> torch.Tensor:
         """(cells, 3) centres of a grid of cells."""
@@ -78,13 +79,20 @@ class AnchorGrid:
             found = found.scatter(1, its_best, torch.where(lost[:, None], i, found.gather(1, its_best)))
         return found
 
-    def encode(self, boxes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-        """Codes (N, 6) that turn each anchor into its box."""
-        return cast(torch.Tensor, self._coder.encode_single(boxes, anchors))
 
-    def decode(self, codes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-        """Boxes (N, 6) from codes and anchors."""
-        return cast(torch.Tensor, self._coder.decode_single(codes, anchors))
+def encode(boxes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
+    """Codes (..., 6) that turn each anchor into its box: shifts in edges of the anchor, then logs of the growth."""
+    edges, anchor_edges = boxes[..., 3:] - boxes[..., :3], anchors[..., 3:] - anchors[..., :3]
+    shift = (boxes[..., :3] + boxes[..., 3:] - anchors[..., :3] - anchors[..., 3:]) / 2 / anchor_edges
+    return torch.cat([shift, (edges / anchor_edges).log()], -1)
+
+
+def decode(codes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
+    """Boxes (..., 6) from codes and anchors; nothing grows beyond 62.5 times its anchor (Ren et al. 2015)."""
+    anchor_edges = anchors[..., 3:] - anchors[..., :3]
+    centers = (anchors[..., :3] + anchors[..., 3:]) / 2 + codes[..., :3] * anchor_edges
+    half = codes[..., 3:].clamp_max(MOST_GROWTH).exp() * anchor_edges / 2
+    return torch.cat([centers - half, centers + half], -1)
 
 
 def cube_iou(nodules: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import torch
 from monai.losses.focal_loss import FocalLoss
 from torch.nn import functional
 
-from detection.boxes import AnchorGrid, cubes
+from detection.boxes import AnchorGrid, cubes, encode
 
 
 class Truth(NamedTuple):
@@ -75,8 +75,7 @@ class DetectionCriterion:
         theirs = nodules.gather(1, matches.clamp_min(0)[..., None].expand(-1, -1, 4))
         # What no anchor is matched to still needs a box that can be coded.
         wanted = cubes(theirs[..., :3], theirs[..., 3].clamp_min(1.0))
-        everywhere = anchors.expand(len(codes), -1, -1)
-        target = self.grid.encode(wanted.reshape(-1, 6), everywhere.reshape(-1, 6)).reshape(codes.shape)
+        target = encode(wanted, anchors.expand(len(codes), -1, -1))
         loss = functional.smooth_l1_loss(codes, target, beta=0.1, reduction="none").sum(-1)
         return torch.where(matches >= 0, loss, 0.0).sum()
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from detection.boxes import AnchorGrid, suppress
+from detection.boxes import AnchorGrid, decode, suppress
 from detection.candidate import Candidate
 from detection.criterion import flatten_heads
 from detection.network import STRIDE, CompactRetinaNet, build_network, fused
@@ -79,7 +79,7 @@ class NoduleDetector:
             if not len(best):
                 continue
             anchors = self.grid.anchors(logits.shape[2:])[best]
-            boxes = self.grid.decode(flat_codes[0][best], anchors)
+            boxes = decode(flat_codes[0][best], anchors)
             boxes = boxes + torch.tensor([*tile.start, *tile.start], dtype=torch.float32)
             # Each anchor cell belongs to one tile's core: no box is found twice, none is lost at a seam.
             cells = (anchors[:, :3] + anchors[:, 3:]) / 2 + torch.tensor(tile.start, dtype=torch.float32)

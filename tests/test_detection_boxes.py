@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from monai.apps.detection.utils.ATSS_matcher import ATSSMatcher
+from monai.apps.detection.utils.box_coder import BoxCoder
 from monai.data.box_utils import box_iou
 from scipy import ndimage
 
-from detection.boxes import AnchorGrid, cubes, suppress
+from detection.boxes import AnchorGrid, cubes, decode, encode, suppress
 from detection.criterion import DetectionCriterion, Truth, flatten_heads
 from detection.detector import NoduleDetector
 from detection.network import build_network, fused
@@ -83,7 +84,17 @@ def test_no_nodule_means_background_everywhere() -> None:
 def test_codes_round_trip() -> None:
     anchors = GRID.anchors((2, 2, 2))[:5]
     boxes = cubes(torch.rand(5, 3) * 8, torch.rand(5) * 20 + 3)
-    torch.testing.assert_close(GRID.decode(GRID.encode(boxes, anchors), anchors), boxes, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(decode(encode(boxes, anchors), anchors), boxes, atol=1e-4, rtol=1e-4)
+
+
+def test_codes_are_those_of_monai() -> None:
+    coder = BoxCoder(weights=(1.0,) * 6)
+    torch.manual_seed(0)
+    anchors = GRID.anchors((2, 2, 2))
+    boxes = cubes(torch.rand(len(anchors), 3) * 8, torch.rand(len(anchors)) * 20 + 3)
+    torch.testing.assert_close(encode(boxes, anchors), coder.encode_single(boxes, anchors))
+    codes = torch.randn(len(anchors), 6) * 3
+    torch.testing.assert_close(decode(codes, anchors), coder.decode_single(codes, anchors), atol=1e-3, rtol=1e-4)
 
 
 def test_suppression_keeps_the_better_of_two_overlapping() -> None:
@@ -113,7 +124,7 @@ def right_answer() -> tuple[torch.Tensor, torch.Tensor]:
     logits = torch.where(matches >= 0, 12.0, -12.0).reshape(8, 8, 8, 3).permute(3, 0, 1, 2)[None]
     box = cubes(torch.tensor([[16.0, 16, 16]]), torch.tensor([8.0]))
     codes = torch.zeros((len(anchors), 6))
-    codes[matches >= 0] = GRID.encode(box.expand(int((matches >= 0).sum()), 6), anchors[matches >= 0])
+    codes[matches >= 0] = encode(box.expand(int((matches >= 0).sum()), 6), anchors[matches >= 0])
     return logits, codes.reshape(8, 8, 8, 3, 6).permute(3, 4, 0, 1, 2).reshape(1, 18, 8, 8, 8)
 
 

@@ -13,6 +13,7 @@ from detection.froc import ALL, RATES, FrocResult, compare, froc, score, stratif
 from detection.froc_band import GRID, multiplicities
 from detection.froc_matching import Matched, Points, match, points
 from preprocessing.annotations import Nodule, read_annotations
+from runs.seeds import stream
 from tests.froc_cases import Case, case
 
 LUNA16 = Path(__file__).parents[2] / "shared/data/luna16"
@@ -296,7 +297,9 @@ def test_each_draw_is_the_curve_of_the_scans_drawn() -> None:
     cases = random_case(3)
     band = froc_of(cases, bootstraps=8, seed=5).band
     assert band is not None
-    for draw, weights in enumerate(multiplicities(np.random.default_rng(5), 8, len(cases.scans)).astype(int)):
+    for draw, weights in enumerate(
+        multiplicities(stream("detection.froc.bootstrap", 5), 8, len(cases.scans)).astype(int)
+    ):
         drawn = Case()
         for uid, times in zip(cases.scans, weights, strict=True):
             for name in (f"{uid} #{k}" for k in range(times)):

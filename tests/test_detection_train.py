@@ -128,13 +128,20 @@ def test_weights_made_for_another_preparation_are_refused(tmp_path: Path) -> Non
 
 
 def test_a_step_runs_where_the_batch_is() -> None:
-    """Anchors and matches stayed on the CPU: the first step failed on a GPU. Fake tensors stand in for one."""
-    criterion = DetectorTraining(TINY, OptimizerSettings(), 10).criterion
-    with FakeTensorMode(), torch.no_grad():
-        truth = Truth(*(torch.empty(s, device="cuda") for s in ((2, 3, 4), (2, 1, 4), (2, 8, 8, 8))))
-        logits, codes = torch.empty(2, 4, 8, 8, 8, device="cuda"), torch.empty(2, 24, 8, 8, 8, device="cuda")
-        terms = criterion(logits, codes, truth)
-        assert {term.device.type for term in terms.values()} == {"cuda"}
+    """Anchors and matches stayed on the CPU: the first step failed on a GPU.
+
+    Fake tensors refuse to mix devices as a GPU does; `meta` stands for it, as torch without CUDA cannot index fake
+    tensors that claim to be there.
+    """
+    module = DetectorTraining(TINY, OptimizerSettings(), 10).to("meta")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        truth = Truth(*(torch.empty(s, device="meta") for s in ((2, 3, 4), (2, 1, 4), (2, 8, 8, 8))))
+        logits, codes = module.network(torch.empty(2, 1, 32, 32, 32, device="meta"))
+        terms = module.criterion(logits, codes, truth)
+        torch.stack(list(terms.values())).sum().backward()
+    assert {term.device.type for term in terms.values()} == {"meta"}
+    with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match=r"found two different devices"):
+        module.criterion(logits, codes, truth._replace(known=torch.empty(2, 8, 8, 8)))
 
 
 @pytest.mark.parametrize("experiment", ["compact_context", "detector_smoke"])
