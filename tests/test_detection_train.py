@@ -140,7 +140,7 @@ def test_a_step_runs_where_the_batch_is() -> None:
         terms = module.criterion(logits, codes, truth)
         torch.stack(list(terms.values())).sum().backward()
     assert {term.device.type for term in terms.values()} == {"meta"}
-    with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match=r"found two different devices"):
+    with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match=r"devices"):
         module.criterion(logits, codes, truth._replace(known=torch.empty(2, 8, 8, 8)))
 
 
