@@ -24,8 +24,8 @@ import numpy.typing as npt
 from sklearn.metrics import roc_curve
 
 from detection.evaluate import EvaluateSettings, evaluate, write
-from detection.froc import RATES
-from detection.froc_report import Report
+from detection.froc.curve import RATES
+from detection.froc.report import Report
 
 Row = list[str]
 DRAWS = 1000

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.lidc_clusters import cluster
-from preprocessing.lidc_masks import VoxelMask, reading_mask
-from preprocessing.lidc_reading import LidcScan
-from preprocessing.lidc_table import read_table, table_path
+from preprocessing.lidc.clusters import cluster
+from preprocessing.lidc.masks import VoxelMask, reading_mask
+from preprocessing.lidc.reading import LidcScan
+from preprocessing.lidc.table import read_table, table_path
 
 LUNA16 = Path("../shared/data/luna16")
 ALL_SCANS = 1018
@@ -46,7 +46,9 @@ def command() -> float:
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "preprocessing.lidc", f"out={out}", *options], check=True, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "preprocessing.lidc", f"out={out}", *options],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         return time.perf_counter() - start
 

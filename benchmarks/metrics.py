@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from classification import metric_plots  # noqa: F401  (its import is start-up, too)
-from classification.delong import delong
 from classification.evaluate import EvaluateSettings, evaluate
-from classification.metrics import auc_bootstrap, patient_metrics
-from classification.predictions import read_matched
+from classification.metrics import plots  # noqa: F401  (its import is start-up, too)
+from classification.metrics.delong import delong
+from classification.metrics.estimates import auc_bootstrap, patient_metrics
+from classification.metrics.predictions import read_matched
 
 DSB = Path("../shared/data/dsb2017")
 

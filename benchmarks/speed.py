@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--scan", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     from detection.detect import source_of
-    from preprocessing.intake import find_scans
+    from preprocessing.intake.find import find_scans
 
     path = args.path or source_of(None, 8)
     if args.scan is not None:
@@ -51,9 +51,9 @@ def main() -> None:
 def measure(path: Path, number: int) -> dict[str, float]:
     """One scan, once."""
     from detection.detector import load_detector
-    from preprocessing.intake import find_scans
+    from preprocessing.intake.find import find_scans
+    from preprocessing.intake.volume_reader import read_volume
     from preprocessing.prepare import prepare
-    from preprocessing.read import read_volume
 
     detector = load_detector()
     marks = [time.perf_counter()]

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from classification.assessment import NoduleAssessment, PatientReport
+from classification.bags.noisy_or import NoisyOrBag, contribution, patient_probability
 from classification.crops import nodule_crop
 from classification.measurements import measurements
 from classification.network import NoduleNetwork, to_ratings
-from classification.noisy_or import NoisyOrBag, contribution, patient_probability
 from classification.settings import InferenceSettings, ModelSettings
 from detection.candidate import Candidate
 from preprocessing.patches import normalise

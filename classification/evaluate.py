@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from classification.intervals import Comparison
-from classification.metric_table import table
-from classification.metrics import MetricSettings, PatientMetrics, compare, patient_metrics
-from classification.predictions import MATCHING, MatchedRows, read_matched
-from preprocessing.guards import GuardError
+from classification.metrics.estimates import MetricSettings, PatientMetrics, compare, patient_metrics
+from classification.metrics.predictions import MATCHING, MatchedRows, read_matched
+from classification.metrics.table import table
+from runs.bootstrap import Comparison
 from runs.entry import UsageError, run
+from runs.guards import GuardError
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def evaluate(settings: EvaluateSettings) -> None:
 
     Raises:
         FileNotFoundError: no such file.
-        UsageError: a setting without meaning, or a guard that stops, its name first (`classification.guards.Guard`).
+        UsageError: a setting without meaning, or a guard that stops, its name first (`metrics.guards.Guard`).
     """
     if settings.predictions is None or settings.labels is None:
         raise UsageError("predictions=... and labels=... must each name a csv with the columns id,cancer")
@@ -78,7 +78,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     (out / "metrics.json").write_text(json.dumps(written, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if settings.plots:
         # Imported here: the figures need no drawing library.
-        from classification.metric_plots import write_plots
+        from classification.metrics.plots import write_plots
 
         write_plots(out, named)
     sys.stdout.write("\n".join((*table(metrics, differences), MATCHING)) + "\n")

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from classification.bags import draw_bags, nodule_risks
-from classification.engine import answers
-from classification.figures import held_out_figures, malignancy_figure
-from classification.fit import fit_bag, fit_network, out_of_fold
-from classification.samples import Samples, join, read_nodules
-from classification.settings import TrainSettings, deciding
+from classification.training.engine import answers
+from classification.training.figures import held_out_figures, malignancy_figure
+from classification.training.fit import fit_bag, fit_network, out_of_fold
+from classification.training.samples import Samples, join, read_nodules
+from classification.training.settings import TrainSettings, deciding
+from classification.training.simulated_patients import draw_bags, nodule_risks
 from preprocessing.preparation import preparation
 from runs.card import origin, stated
 from runs.entry import run
@@ -63,7 +63,7 @@ def load_samples(settings: TrainSettings) -> tuple[Samples, Samples]:
     learnt, kept = [nodules.at(~out)], [nodules.at(out)]
     if data.backgrounds or data.phantoms:
         # Imported here: training without backgrounds needs no simulator.
-        from classification.backgrounds import read_tissue
+        from classification.training.backgrounds import read_tissue
 
         patients = {*kept[0].patients.tolist()}
         for tissue, held in read_tissue(data, patients, learnt[0].diameter_mm, settings.seed):

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from detection.candidate import Candidate, write_candidates
 from detection.candidate_cache import detect_cached
-from detection.detector import load_detector
-from detection.key_images import write_key_images
-from detection.settings import InferenceSettings
+from detection.detector import InferenceSettings, load_detector
+from detection.pictures.key_images import write_key_images
 from phantom.make import RECIPE_VERSION, make_cohort
 from preprocessing.cohort import for_each_scan, summary, write_scans
-from preprocessing.intake import find_scans
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.scan import Scan
 from preprocessing.prepare import PreparedScan, default_cache
-from preprocessing.scan import Scan
 from runs.cache import cache_folder
 from runs.entry import UsageError, run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from detection.boxes import AnchorGrid, decode, suppress
 from detection.candidate import Candidate
-from detection.criterion import flatten_heads
-from detection.network import STRIDE, CompactRetinaNet, build_network, fused
-from detection.settings import InferenceSettings, ModelSettings
+from detection.models.compact.boxes import AnchorGrid, decode, suppress
+from detection.models.compact.criterion import flatten_heads
+from detection.models.compact.network import STRIDE, CompactRetinaNet, build_network, fused
+from detection.models.compact.settings import ModelSettings
 from detection.tiling import tiles
 from preprocessing.geometry import IntTriple
 from preprocessing.patches import normalise
@@ -24,6 +24,27 @@ from runs.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_WEIGHTS = "compact-v1"
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """How a prepared scan becomes candidates.
+
+    Attributes:
+        tile_voxels: seen by one forward pass, context included; a million takes about 60 MB.
+        margin: voxels of context around what a pass answers for, a multiple of 16.
+        tile_candidates: boxes kept of a tile, best first, of those whose centre lies in the lung mask.
+        nms_iou: overlap above which the weaker of two boxes goes.
+        min_score: candidates below it are not listed.
+        max_candidates: per scan, best first.
+    """
+
+    tile_voxels: int = 16_000_000
+    margin: int = 16
+    tile_candidates: int = 600
+    nms_iou: float = 0.1
+    min_score: float = 0.01
+    max_candidates: int = 60
 
 
 class NoduleDetector:

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from detection.froc import ALL, compare, score
-from detection.froc_guards import check_cap, check_coordinates, check_scans, judge
-from detection.froc_matching import MAX_PER_SCAN, BoolArray, match
-from detection.froc_plot import write_plot
-from detection.froc_report import Report, Scored, lines, write_csv, write_json
-from detection.froc_strata import SIZE_EDGES_MM, flat, strata
-from detection.froc_tables import Truth, read_submission, read_truth
-from preprocessing.guards import Caution
+from detection.froc.curve import ALL, compare, score
+from detection.froc.guards import check_cap, check_coordinates, check_scans, judge
+from detection.froc.matching import MAX_PER_SCAN, BoolArray, match
+from detection.froc.plot import write_plot
+from detection.froc.report import Report, Scored, lines, write_csv, write_json
+from detection.froc.strata import SIZE_EDGES_MM, flat, strata
+from detection.froc.tables import Truth, read_submission, read_truth
 from runs.csv_text import printable
 from runs.entry import UsageError, run
+from runs.guards import Caution
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from detection.network import PAD_MULTIPLE
+from detection.models.compact.network import PAD_MULTIPLE
 from preprocessing.geometry import IntTriple
 
 # A box may be predicted from a cell this many voxels away from its centre.

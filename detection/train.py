@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from detection.detector import SHIPPED
-from detection.engine import DetectorTraining
-from detection.hosts import load_context, load_crops, load_hosts
-from detection.sampling import HybridPatches, collate
-from detection.settings import TrainSettings
+from detection.training.chests import load_context, load_crops, load_hosts
+from detection.training.engine import DetectorTraining
+from detection.training.sampling import HybridPatches, collate
+from detection.training.settings import TrainSettings
 from preprocessing.preparation import preparation
 from runs.card import origin, stated
 from runs.entry import run

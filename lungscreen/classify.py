@@ -10,14 +10,14 @@ from classification.classifier import load_classifier
 from detection.candidate import Candidate, read_candidates, write_candidates
 from detection.detect import DetectSettings, source_of
 from detection.detector import load_detector
-from detection.key_images import write_key_images
+from detection.pictures.key_images import write_key_images
 from lungscreen.pipeline import Pipeline
-from lungscreen.report import PageLink, write_index, write_patient_page
+from lungscreen.report.page import PageLink, write_index, write_patient_page
 from lungscreen.tables import Result, write_nodules, write_patients
 from preprocessing.cohort import for_each_scan, summary, write_scans
-from preprocessing.intake import find_scans
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.scan import Scan
 from preprocessing.prepare import PreparedScan, default_cache
-from preprocessing.scan import Scan
 from runs.cache import cache_folder
 from runs.entry import UsageError, run
 

@@ -16,8 +16,8 @@ from detection.candidate import Candidate
 from detection.candidate_cache import detect_cached
 from detection.detector import NoduleDetector
 from preprocessing.geometry import Geometry
+from preprocessing.intake.scan import Scan
 from preprocessing.prepare import PreparedScan, prepare_scan
-from preprocessing.scan import Scan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

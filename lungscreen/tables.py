@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from classification.assessment import NoduleAssessment, PatientReport
-from lungscreen.report import page_name
+from lungscreen.report.page import page_name
 from preprocessing.geometry import Geometry
 from runs.csv_text import write_csv
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from phantom.anatomy import STEP_MM
-from phantom.shapes import Field
+from phantom.solids import Field
 
 THICKNESS_MM = (1.0, 1.25, 2.0, 2.5, 3.0)
 THICKNESS_SHARE = (0.1, 0.3, 0.15, 0.35, 0.1)

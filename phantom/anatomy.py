@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from phantom.shapes import Field, ellipse, ellipsoid, minimum, smooth_max, smooth_min, smooth_noise, tube
+from phantom.solids import Field, ellipse, ellipsoid, minimum, smooth_max, smooth_min, smooth_noise, tube
 
 Points = npt.NDArray[np.float64]
 STEP_MM = 3.0

@@ -16,14 +16,14 @@ from scipy import ndimage
 
 from phantom.acquisition import Enlarger, Protocol, Scanner, draw_protocol, padded
 from phantom.anatomy import Anatomy, build_anatomy, draw_build
-from phantom.lungs import Parenchyma, fill_lungs
-from phantom.nodules import Lesion, draw_lesion
+from phantom.lesions import Lesion, draw_lesion
+from phantom.parenchyma import Parenchyma, fill_lungs
 from phantom.placing import Placed, place
-from phantom.shapes import Field, cover
+from phantom.solids import Field, cover
 from phantom.vessels import Grid
 from preprocessing.annotations import Nodule
 from preprocessing.geometry import Geometry
-from preprocessing.lidc_shapes import NoduleShape
+from preprocessing.lidc.shapes import NoduleShape
 from preprocessing.volume import Volume
 
 BACKGROUND_MM = 2.6
@@ -94,7 +94,7 @@ def simulate_chest(
         nodules: lesions to place, or None for a random number of random ones. One for which no room is found is
             left out, so the truth may be shorter.
         series_uid: put into the volume and the nodules.
-        shapes: outlines that random lesions are made from, one side of the split (`phantom.nodules.library`); None
+        shapes: outlines that random lesions are made from, one side of the split (`phantom.lesions.library`); None
             takes all of LIDC's.
     """
     protocol = draw_protocol(rng, settings.matrix)

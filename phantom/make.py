@@ -22,10 +22,10 @@ from tqdm import tqdm
 from phantom.acquisition import outside_circle
 from phantom.chest import Chest, ChestSettings, simulate_chest
 from phantom.dicom_writer import Series, hashed_uid, write_series
-from phantom.nodules import library
+from phantom.lesions import library
 from phantom.risk import ENRICHMENT, RISK_WITHOUT_NODULES, best_auc, nodule_risks, patient_risk
 from preprocessing.annotations import Nodule, write_annotations
-from preprocessing.lidc_reading import RATINGS
+from preprocessing.lidc.reading import RATINGS
 from preprocessing.splits import SplitSettings
 from runs.csv_text import write_csv
 from runs.entry import UsageError, run

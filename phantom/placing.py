@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from phantom.anatomy import STEP_MM, Anatomy
-from phantom.lungs import SUBSLICE_MM
-from phantom.nodules import Field, Lesion, Points
+from phantom.lesions import Field, Lesion, Points
+from phantom.parenchyma import SUBSLICE_MM
 from phantom.vessels import Grid
 
 # Shares of nodules in free lung, at the pleura and on a vessel.

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from preprocessing.intake import find_scans
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.scan import Reason, Scan, ScanError, in_kind
 from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
-from preprocessing.scan import Reason, Scan, ScanError, in_kind
 from runs.csv_text import write_csv
 from runs.entry import UsageError
 

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from preprocessing.geometry import Geometry
-from preprocessing.image_headers import data_files
+from preprocessing.intake.image_headers import data_files
+from preprocessing.intake.scan import Scan
+from preprocessing.intake.volume_reader import read_volume
 from preprocessing.lungs import lung_mask
-from preprocessing.read import read_volume
 from preprocessing.resample import resample, sample_mask
-from preprocessing.scan import Scan
 from preprocessing.volume import Volume
 from runs.cache import cache_folder, code_digest, load, store
 

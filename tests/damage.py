@@ -20,8 +20,8 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.fileset import FileSet
 from pydicom.uid import UID, ExplicitVRBigEndian, SecondaryCaptureImageStorage
 
-from preprocessing.intake import find_scans
-from preprocessing.read import read_volume
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.volume_reader import read_volume
 from tests.series import Edit, edit_series, slice_files, write_enhanced
 
 READ = "read"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from classification.network import RATING_SCALES
-from classification.samples import STORED, Samples
 from classification.settings import ModelSettings
+from classification.training.samples import STORED, Samples
 from preprocessing.splits import fold_of
 
 MODEL = ModelSettings(widths=(4, 4, 4, 4), hidden=8)

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from preprocessing.lidc_reading import RATINGS, Contour, LidcScan, Reading
+from preprocessing.lidc.reading import RATINGS, Contour, LidcScan, Reading
 
 DATA = Path(__file__).parents[2] / "shared/data"
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from detection.sampling import Host, HybridPatches
-from detection.settings import SamplingSettings
-from detection.spheres import spheres
+from detection.training.sampling import Host, HybridPatches
+from detection.training.settings import SamplingSettings
+from detection.training.spheres import spheres
 from phantom.hybrid import NoduleCrop, Piece, faded, feathered
 
 SMALL = SamplingSettings(patch=32)

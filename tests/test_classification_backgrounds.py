@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classification.backgrounds import read_tissue
-from classification.samples import Samples
-from classification.settings import DataSettings
-from phantom.nodules import library
+from classification.training.backgrounds import read_tissue
+from classification.training.samples import Samples
+from classification.training.settings import DataSettings
+from phantom.lesions import library
 from preprocessing.geometry import Geometry
+from preprocessing.intake.scan import Scan
 from preprocessing.prepare import PreparedScan
-from preprocessing.scan import Scan
 from preprocessing.splits import SplitSettings
 from preprocessing.volume import Volume
 from runs.seeds import stream
@@ -44,7 +44,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             if patient not in held_out:
                 yield Scan(patient, f"1.{patient}", ()), lung(f"1.{patient}")
 
-    monkeypatch.setattr("classification.backgrounds.every_scan", every_scan)
+    monkeypatch.setattr("classification.training.backgrounds.every_scan", every_scan)
     return patients
 
 
@@ -94,8 +94,8 @@ def test_phantoms_are_made_from_their_own_streams_and_sides(monkeypatch: pytest.
         pools.append({shape.patient_id for shape in shapes})
         return lung("phantom").volume, []
 
-    monkeypatch.setattr("classification.backgrounds.simulate", simulate)
-    monkeypatch.setattr("classification.backgrounds.prepare", lambda volume: lung(volume.series_uid))
+    monkeypatch.setattr("classification.training.backgrounds.simulate", simulate)
+    monkeypatch.setattr("classification.training.backgrounds.prepare", lambda volume: lung(volume.series_uid))
     split = SplitSettings(held_out_fold=0, held_out_patients=("phantom-3-1",))
     parts = list(read_tissue(data(backgrounds=(), phantoms=2, split=split), (), SIZES, 3))
     assert drawn == [stream("classification.background", 3, i).random() for i in range(2)]

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from classification.bags.noisy_or import NoisyOrBag
 from classification.classifier import DEFAULT_WEIGHTS, SHIPPED, load_classifier
 from classification.measurements import measurements
 from classification.network import NoduleNetwork
-from classification.noisy_or import NoisyOrBag
 from detection.candidate import Candidate
 from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from classification.delong import auc_delong, compare_auc_delong, delong, placements
+from classification.metrics.delong import auc_delong, compare_auc_delong, delong, placements
 
 # DeLong et al. 1988 on 43 patients with ovarian cancer: albumin, total protein, K-G score, benefit of surgery, as
 # printed in the SAS/STAT user's guide (PROC LOGISTIC, "Comparing Receiver Operating Characteristic Curves").

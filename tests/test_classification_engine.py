@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from classification.engine import NumberedCrops, answers, example
 from classification.network import NoduleNetwork
+from classification.training.engine import NumberedCrops, answers, example
 from tests.nodules import MODEL, balls
 
 

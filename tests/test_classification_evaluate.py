@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from classification.evaluate import EvaluateSettings, evaluate, main
-from classification.guards import Guard
-from classification.predictions import read_matched
-from preprocessing.guards import GuardError
+from classification.metrics.guards import Guard
+from classification.metrics.predictions import read_matched
 from runs.entry import compose_settings
+from runs.guards import GuardError
 
 DSB = Path("../shared/data/dsb2017")
 LABELS = "id,cancer\n001,1\n002,1\n003,0\n004,0\n"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from classification.figures import auc_figure, held_out_figures, malignancy_figure
+from classification.bags.noisy_or import NoisyOrBag
 from classification.network import NoduleOutputs
-from classification.noisy_or import NoisyOrBag
-from classification.settings import TrainSettings
+from classification.training.figures import auc_figure, held_out_figures, malignancy_figure
+from classification.training.settings import TrainSettings
 from tests.nodules import balls
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from classification import fit
 from classification.network import NoduleNetwork, NoduleOutputs
-from classification.samples import Samples, folds_of
-from classification.settings import ModelSettings, TrainSettings
+from classification.settings import ModelSettings
+from classification.training import fit
+from classification.training.samples import Samples, folds_of
+from classification.training.settings import TrainSettings
 from preprocessing.splits import SplitSettings
 from tests.nodules import MODEL, balls
 

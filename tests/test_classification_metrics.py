@@ -10,13 +10,20 @@ from scipy import stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
-from classification.delong import auc_delong
-from classification.figures import auc_figure
-from classification.intervals import bootstrap_comparison, clopper_pearson, percentiles, resample
-from classification.metrics import MetricSettings, auc_bootstrap, compare, metric_points, patient_metrics, tally_points
-from classification.reliability import bin_edges, calibration_error, error_by_chance
-from classification.tally import Tally, net_benefit, net_benefit_of_all
-from preprocessing.guards import GuardError
+from classification.metrics.delong import auc_delong
+from classification.metrics.estimates import (
+    MetricSettings,
+    auc_bootstrap,
+    compare,
+    metric_points,
+    patient_metrics,
+    tally_points,
+)
+from classification.metrics.reliability import bin_edges, calibration_error, error_by_chance
+from classification.metrics.tally import Tally, net_benefit, net_benefit_of_all
+from classification.training.figures import auc_figure
+from runs.bootstrap import bootstrap_comparison, clopper_pearson, percentiles, resample
+from runs.guards import GuardError
 
 #                     a    b    c    d    e    f
 CANCER = np.array([1, 1, 1, 0, 0, 0], bool)

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from classification.classifier import load_classifier
-from classification.engine import NoduleTraining
-from classification.samples import Samples
-from classification.settings import BagSettings, DataSettings, ModelSettings, TrainSettings
+from classification.settings import ModelSettings
 from classification.train import load_samples, train
+from classification.training.engine import NoduleTraining
+from classification.training.samples import Samples
+from classification.training.settings import BagSettings, DataSettings, TrainSettings
 from preprocessing.splits import SplitSettings
 from runs.entry import compose_settings
 from runs.loop import TrainerSettings
@@ -191,7 +192,7 @@ def test_patients_and_scans_of_tissue_are_on_one_side(monkeypatch: pytest.Monkey
         return [(balls(2).at(~balls(2).is_nodule), True), (balls(4).at(~balls(4).is_nodule), False)]
 
     monkeypatch.setattr("classification.train.read_nodules", lambda _: named.at(named.is_nodule))
-    monkeypatch.setattr("classification.backgrounds.read_tissue", tissue)
+    monkeypatch.setattr("classification.training.backgrounds.read_tissue", tissue)
     data = DataSettings(nodules=Path("somewhere"), backgrounds=(Path("there"),), split=split)
     learnt, kept = load_samples(TrainSettings(data=data, seed=7))
     assert set(kept.patients[kept.is_nodule]) == {"A"}

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from detection.candidate_cache import detect_cached
-from detection.detector import load_detector
-from detection.settings import InferenceSettings
+from detection.detector import InferenceSettings, load_detector
 from preprocessing.prepare import PreparedScan
 from preprocessing.resample import resample_isotropic
 from tests.chests import simple_chest

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from detection.evaluate import EvaluateSettings, evaluate, write
-from detection.froc_report import lines
+from detection.froc.report import lines
 from tests.froc_cases import case
 
 LUNA16 = Path(__file__).parents[2] / "shared/data/luna16"

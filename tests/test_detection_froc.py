@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from detection.candidate import Candidate, read_candidates
-from detection.froc import ALL, RATES, FrocResult, compare, froc, score, stratified_froc
-from detection.froc_band import GRID, multiplicities
-from detection.froc_matching import Matched, Points, match, points
+from detection.froc.band import GRID, multiplicities
+from detection.froc.curve import ALL, RATES, FrocResult, compare, froc, score, stratified_froc
+from detection.froc.matching import Matched, Points, match, points
 from preprocessing.annotations import Nodule, read_annotations
 from runs.seeds import stream
 from tests.froc_cases import Case, case
@@ -298,7 +298,7 @@ def test_each_draw_is_the_curve_of_the_scans_drawn() -> None:
     band = froc_of(cases, bootstraps=8, seed=5).band
     assert band is not None
     for draw, weights in enumerate(
-        multiplicities(stream("detection.froc.bootstrap", 5), 8, len(cases.scans)).astype(int)
+        multiplicities(stream("detection.froc.curve.bootstrap", 5), 8, len(cases.scans)).astype(int)
     ):
         drawn = Case()
         for uid, times in zip(cases.scans, weights, strict=True):

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from detection.evaluate import EvaluateSettings, evaluate
-from detection.froc_guards import Guard, judge
-from preprocessing.guards import GuardError
-from preprocessing.luna16 import series_column
+from detection.froc.guards import Guard, judge
+from preprocessing.luna16.files import series_column
+from runs.guards import GuardError
 
 LUNA16 = Path(__file__).parents[2] / "shared/data/luna16"
 N_SCANS = 40

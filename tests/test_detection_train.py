@@ -12,12 +12,13 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from detection import train as train_module
-from detection.criterion import Truth
 from detection.detector import load_detector
-from detection.engine import DetectorTraining
-from detection.sampling import collate
-from detection.settings import DataSettings, ModelSettings, OptimizerSettings, TrainSettings
+from detection.models.compact.criterion import Truth
+from detection.models.compact.settings import ModelSettings
 from detection.train import train
+from detection.training.engine import DetectorTraining
+from detection.training.sampling import collate
+from detection.training.settings import DataSettings, OptimizerSettings, TrainSettings
 from runs.entry import compose_settings
 from runs.loop import TrainerSettings
 from tests.patches import patches

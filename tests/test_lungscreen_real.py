@@ -10,7 +10,7 @@ import pytest
 from detection.candidate import read_candidates
 from lungscreen.classify import ClassifySettings, classify
 from preprocessing.annotations import read_annotations
-from preprocessing.intake import find_scans
+from preprocessing.intake.find import find_scans
 from preprocessing.prepare import prepare_scan
 
 DATA = Path("../shared/data")

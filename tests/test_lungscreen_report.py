@@ -8,11 +8,11 @@ import pytest
 
 from classification.assessment import NoduleAssessment, PatientReport
 from detection.candidate import Candidate
-from lungscreen.report import page_link, write_index, write_patient_page
-from lungscreen.wording import fixed, in_hundred, percent, slice_words, warning
+from lungscreen.report.page import page_link, write_index, write_patient_page
+from lungscreen.report.wording import fixed, in_hundred, percent, slice_words, warning
 from preprocessing.geometry import Geometry
+from preprocessing.intake.scan import Reason, Scan
 from preprocessing.prepare import PreparedScan
-from preprocessing.scan import Reason, Scan
 from preprocessing.volume import Volume
 
 UID = "1.2.840.99"

@@ -10,10 +10,10 @@ from scipy import ndimage
 
 from phantom.acquisition import KERNELS, Protocol, Scanner, outside_circle
 from phantom.chest import Chest, ChestSettings, simulate, simulate_chest
-from phantom.nodules import Lesion
+from phantom.lesions import Lesion
 from phantom.vessels import Grid, grow, paint
-from preprocessing.lidc_reading import RATINGS
-from preprocessing.lidc_shapes import NoduleShape
+from preprocessing.lidc.reading import RATINGS
+from preprocessing.lidc.shapes import NoduleShape
 from preprocessing.lungs import lung_mask
 
 SMALL = ChestSettings(matrix=128, targets_per_lung=80, thickness_mm=5.0)

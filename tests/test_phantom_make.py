@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from phantom.chest import Chest, ChestSettings, simulate, simulate_chest
+from phantom.lesions import library
 from phantom.make import CohortSettings, make_cohort
-from phantom.nodules import library
 from preprocessing.annotations import read_annotations
-from preprocessing.intake import find_scans
-from preprocessing.lidc_shapes import NoduleShape
-from preprocessing.read import read_volume
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.volume_reader import read_volume
+from preprocessing.lidc.shapes import NoduleShape
 from preprocessing.splits import SplitSettings
 from runs.entry import compose_settings
 from runs.seeds import stream

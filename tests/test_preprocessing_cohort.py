@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk
 
 from preprocessing.cohort import every_scan, for_each_scan, summary, write_scans
-from preprocessing.intake import find_scans
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.scan import Reason, Scan, ScanError
 from preprocessing.prepare import PreparedScan
-from preprocessing.scan import Reason, Scan, ScanError
 from tests.chests import simple_chest
 from tests.series import PATIENT_ID, SERIES_UID, edit_series, write_series
 

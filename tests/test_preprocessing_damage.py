@@ -19,9 +19,9 @@ from pydicom.uid import (
 )
 
 from phantom.make import make_cohort
-from preprocessing.intake import find_scans
-from preprocessing.read import read_volume
-from preprocessing.scan import Reason, Scan, ScanError
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.scan import Reason, Scan, ScanError
+from preprocessing.intake.volume_reader import read_volume
 from preprocessing.volume import Volume
 from tests import damage as d
 from tests.damage import READ, Kind, cut, each, every, on_files, one, raw

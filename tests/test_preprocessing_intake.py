@@ -12,9 +12,9 @@ import SimpleITK as sitk
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless
 
 from preprocessing.cohort import write_scans
-from preprocessing.intake import find_scans
-from preprocessing.read import read_volume
-from preprocessing.scan import Reason, ScanError
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.scan import Reason, ScanError
+from preprocessing.intake.volume_reader import read_volume
 from tests import damage as d
 from tests.series import PATIENT_ID, SERIES_UID, chest, edit_series, slice_files, write_series
 
@@ -184,7 +184,7 @@ def test_a_defect_refuses_one_scan_and_not_the_cohort(
 
     write_series(tmp_path / "a")
     write_image(tmp_path / "b.nii")
-    monkeypatch.setattr(f"preprocessing.intake.{broken}", fail)
+    monkeypatch.setattr(f"preprocessing.intake.find.{broken}", fail)
     found = find_scans(tmp_path)
     assert sorted(str(s.refused) for s in found) == ["None", "internal_error"]
     assert all("Quetzalcoatl" not in s.detail + caplog.text for s in found)

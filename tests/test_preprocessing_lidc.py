@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from preprocessing.annotations import read_annotations
-from preprocessing.lidc import COLUMNS, LidcSettings, extract, main
-from preprocessing.luna16 import read_headers, read_series
+from preprocessing.lidc.__main__ import COLUMNS, LidcSettings, extract, main
+from preprocessing.luna16.files import read_headers, read_series
 from runs.entry import compose_settings
 from tests.outlines import DATA, as_xml, reading, square
 

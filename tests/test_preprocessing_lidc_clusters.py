@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from preprocessing.lidc_clusters import ClusterSettings, cluster
-from preprocessing.lidc_reading import LidcScan
+from preprocessing.lidc.clusters import ClusterSettings, cluster
+from preprocessing.lidc.reading import LidcScan
 from tests.outlines import reading, scan, square
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from preprocessing.geometry import Geometry
-from preprocessing.lidc_consensus import find_nodules, pixels_to_voxels, pixels_to_world, reader_weights
-from preprocessing.lidc_shapes import median_shape
+from preprocessing.lidc.consensus import find_nodules, pixels_to_voxels, pixels_to_world, reader_weights
+from preprocessing.lidc.shapes import median_shape
 from tests.outlines import reading, scan, square
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
-from preprocessing.lidc_masks import VoxelMask, center_of, consensus_mask, interiors, reading_mask
-from preprocessing.lidc_reading import Contour
+from preprocessing.lidc.masks import VoxelMask, center_of, consensus_mask, interiors, reading_mask
+from preprocessing.lidc.reading import Contour
 from tests.outlines import reading, scan, square
 
 LETTER_L = [(0, 0), (2, 0), (2, 4), (6, 4), (6, 6), (0, 6)]

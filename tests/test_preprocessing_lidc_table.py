@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocessing.lidc_reading import RATINGS
-from preprocessing.lidc_table import read_table
+from preprocessing.lidc.reading import RATINGS
+from preprocessing.lidc.table import read_table
 
 
 def test_counts_are_those_of_lidc() -> None:

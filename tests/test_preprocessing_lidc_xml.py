@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.lidc_reading import Reading
-from preprocessing.lidc_table import read_table
-from preprocessing.lidc_xml import read_xml, read_xml_folder
+from preprocessing.lidc.reading import Reading
+from preprocessing.lidc.table import read_table
+from preprocessing.lidc.xml import read_xml, read_xml_folder
 from tests.outlines import DATA, as_xml, reading, square
 
 SCANS = DATA / "lidc_scans"

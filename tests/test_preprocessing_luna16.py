@@ -10,8 +10,8 @@ import SimpleITK as sitk
 
 from preprocessing.annotations import Nodule
 from preprocessing.geometry import Triple
-from preprocessing.luna16 import chosen, differences, read_headers, read_series, why_not
-from preprocessing.luna16_compare import pair_up, summary
+from preprocessing.luna16.compare import pair_up, summary
+from preprocessing.luna16.files import chosen, differences, read_headers, read_series, why_not
 from tests.outlines import scan
 
 COLUMNS = "seriesuid,dim_size_xyz,element_spacing_xyz_mm,offset_xyz_mm,transform_matrix\n"

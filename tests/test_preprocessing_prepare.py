@@ -8,9 +8,9 @@ import SimpleITK as sitk
 
 import preprocessing.prepare
 from preprocessing.cohort import for_each_scan
-from preprocessing.intake import find_scans
+from preprocessing.intake.find import find_scans
+from preprocessing.intake.scan import Scan
 from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
-from preprocessing.scan import Scan
 from tests.chests import simple_chest
 
 

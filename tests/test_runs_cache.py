@@ -129,15 +129,15 @@ def test_the_code_behind_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     sources = runs.cache._sources("preprocessing.prepare")
     reading = {
         "geometry",
-        "headers",
-        "images",
+        "intake.headers",
+        "intake.images",
         "lungs",
-        "pixels",
+        "intake.pixels",
         "prepare",
-        "read",
+        "intake.volume_reader",
         "resample",
-        "scan",
-        "stack",
+        "intake.scan",
+        "intake.stack",
         "volume",
     }
     assert {f"preprocessing.{name}" for name in reading} <= sources.keys()

@@ -15,7 +15,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 
 import runs.entry
-from detection.settings import TrainSettings
+from detection.training.settings import TrainSettings
 from runs.entry import UsageError, compose_settings, is_users, job_out, run
 from runs.options import path_options, quoted
 

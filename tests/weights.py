@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
+from classification.bags.noisy_or import NoisyOrBag
 from classification.network import NoduleNetwork
-from classification.noisy_or import NoisyOrBag
 from classification.settings import InferenceSettings as BagInference
 from classification.settings import ModelSettings as NoduleModel
-from detection.network import build_network
-from detection.settings import ModelSettings
+from detection.models.compact.network import build_network
+from detection.models.compact.settings import ModelSettings
 from runs.weights import save_weights
 
 

@@ -1,0 +1,1 @@
+"""Aggregations: nodules of a patient to one probability, a module each."""

@@ -1,0 +1,1 @@
+"""How well patient probabilities predict: every figure with its interval."""

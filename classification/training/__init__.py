@@ -1,0 +1,1 @@
+"""What stage 2 learns from, and how."""

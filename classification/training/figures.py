@@ -1,0 +1,97 @@
+"""What training reports on patients it did not learn from, as a model card holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from classification.bags.noisy_or import NoisyOrBag
+from classification.metrics.estimates import auc_bootstrap
+from classification.network import RATING_SCALES, NoduleOutputs
+from classification.training.samples import Samples
+from classification.training.settings import TrainSettings
+from runs.bootstrap import Array
+
+
+def auc_figure(label: Array, scores: dict[str, Array], groups: Array, repeats: int, seed: int = 0) -> dict[str, Any]:
+    """AUC of each score with its 95 % interval, on the same bootstrap draws of whole groups (patients).
+
+    Args:
+        label: (N,) bool.
+        scores: (N,) by name.
+        groups: (N,) patient ids: nodules of a patient are drawn together.
+        repeats: bootstrap draws.
+        seed: of the draws.
+
+    Returns:
+        `n`, `positive`, `patients` and for each name `auc`, `low`, `high`; without both classes only the counts.
+    """
+    figure: dict[str, Any] = {"n": len(label), "positive": int(label.sum()), "patients": len(np.unique(groups))}
+    if not 0 < label.sum() < len(label):
+        return figure
+    for name, estimate in auc_bootstrap(label, scores, repeats, groups, seed=seed).items():
+        values = {"auc": estimate.value, "low": estimate.low, "high": estimate.high}
+        figure[name] = {key: round(value, 4) for key, value in values.items()}
+    return figure
+
+
+def held_out_figures(kept: Samples, seen: NoduleOutputs, bag: NoisyOrBag, settings: TrainSettings) -> dict[str, Any]:
+    """Nodule, rating and patient figures on held-out patients, each with n and a 95 % interval by patient.
+
+    Args:
+        kept: held-out examples.
+        seen: the network's answers for them.
+        bag: for P_i, at a detector score of .9.
+        settings: bootstrap draws, and where the diagnosis is.
+    """
+    chance = bag.probabilities(seen.nodule, seen.malignancy, torch.full_like(seen.nodule, 0.9)).detach().numpy()
+    scores = {"network": seen.malignancy.numpy(), "p_i": chance, "diameter_alone": kept.diameter_mm}
+    tissue = {"tissue_scans": len(np.unique(kept.patients[~kept.is_nodule]))}
+    against = auc_figure(kept.is_nodule, {"network": seen.nodule.numpy()}, kept.patients, settings.bootstrap)
+    figures: dict[str, Any] = {
+        "malignancy_4_5_against_1_2_lidc_held_out": malignancy_figure(kept, scores, settings.bootstrap),
+        "nodule_against_tissue_held_out": {**against, **tissue},
+        "rating_mean_absolute_error_held_out": rating_errors(kept, seen),
+    }
+    if settings.data.diagnosis is not None:
+        figures["diagnosis_lidc_held_out"] = diagnosis_figure(
+            kept, scores, settings.data.diagnosis, settings.bootstrap
+        )
+    return figures
+
+
+def malignancy_figure(samples: Samples, scores: dict[str, Array], repeats: int) -> dict[str, Any]:
+    """Nodules that readers rated 4-5 against those rated 1-2; the middle says nothing either way."""
+    clear = samples.is_nodule & (np.abs(np.nan_to_num(samples.malignancy, nan=3.0) - 3) > 0.5)
+    chosen = {name: score[clear] for name, score in scores.items()}
+    return auc_figure(samples.malignancy[clear] > 3, chosen, samples.patients[clear], repeats)
+
+
+def diagnosis_figure(kept: Samples, scores: dict[str, Array], diagnosis: Path, repeats: int) -> dict[str, Any]:
+    """Patient diagnosis, cancer against benign, by each patient's largest value."""
+    table = pd.read_csv(diagnosis)
+    known = {p: d >= 2 for p, d in zip(table["patient_id"], table["diagnosis"], strict=True) if d >= 1}
+    ids = [p for p in np.unique(kept.patients[kept.is_nodule]) if p in known]
+    best = {
+        name: np.array([score[(kept.patients == p) & kept.is_nodule].max() for p in ids])
+        for name, score in scores.items()
+    }
+    return auc_figure(np.array([known[p] for p in ids], dtype=bool), best, np.array(ids), repeats)
+
+
+def rating_errors(kept: Samples, seen: NoduleOutputs) -> dict[str, Any]:
+    """Mean absolute error in rating steps, and of always answering with the median."""
+    truth, said = kept.ratings[kept.is_nodule], seen.ratings.numpy()[kept.is_nodule]
+    errors: dict[str, Any] = {"n": len(truth)}
+    for i, (name, (low, high)) in enumerate(RATING_SCALES.items()):
+        network = np.abs(truth[:, i] - said[:, i]).mean()
+        median = np.abs(truth[:, i] - np.median(truth[:, i])).mean()
+        errors[name] = {
+            "network": round(float(network * (high - low)), 3),
+            "median_alone": round(float(median * (high - low)), 3),
+        }
+    return errors

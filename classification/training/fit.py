@@ -1,0 +1,102 @@
+"""Both stages of the training: the nodule network, and the bag's few parameters on what networks say of the unseen."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from classification.bags.noisy_or import NoisyOrBag
+from classification.network import NoduleNetwork, NoduleOutputs
+from classification.training.engine import NoduleTraining, NumberedCrops, answers
+from classification.training.samples import Samples, folds_of
+from classification.training.settings import TrainSettings, deciding
+from classification.training.simulated_patients import Bags
+from runs import loop
+from runs.card import USE
+from runs.run_folder import WEIGHTS, claim, finished
+from runs.seeds import seed_of
+from runs.weights import load_weights, save_weights
+
+log = logging.getLogger(__name__)
+
+
+def fit_network(samples: Samples, settings: TrainSettings, seed: int, steps: int, out: Path) -> NoduleNetwork:
+    """Stage a: the network as its weights are stored; goes on from what a killed run left in `out`."""
+    torch.manual_seed(seed_of("classification.weights", seed))
+    training = NoduleTraining(settings.model, settings.optimizer, steps)
+    examples = NumberedCrops(samples, settings.model, seed)
+    loop.fit(training, examples, None, replace(settings.trainer, steps=steps), seed, out)
+    # fp16, so that figures and the bag belong to what is shipped.
+    return training.network.half().float().eval()
+
+
+def out_of_fold(samples: Samples, settings: TrainSettings, out: Path) -> NoduleOutputs:
+    """Answers for all examples, each from a network that has not seen its patient's fold.
+
+    One network a fold, in `out/folds/<fold>`; a fold that is finished is not trained again.
+
+    Raises:
+        ValueError: the nodules lie in fewer than two folds.
+    """
+    folds = folds_of(samples, settings.data.split)
+    present = np.unique(folds)
+    if len(np.unique(folds[samples.is_nodule])) < 2:
+        raise ValueError("out-of-fold answers need nodules in at least two folds: more patients, or another split")
+    parts, order = [], []
+    for fold in present.tolist():
+        learnt = folds != fold
+        log.info("fold %d: training on %d examples, answering for %d", fold, learnt.sum(), (~learnt).sum())
+        network = fold_network(samples.at(learnt), settings, fold, len(samples), out / "folds" / str(fold))
+        parts.append(answers(network, samples.at(~learnt), settings.model))
+        order.append(np.flatnonzero(~learnt))
+    back = torch.from_numpy(np.argsort(np.concatenate(order)))
+    return NoduleOutputs(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
+
+
+def fold_network(learnt: Samples, settings: TrainSettings, fold: int, total: int, out: Path) -> NoduleNetwork:
+    """The network of one fold: as many passes over its examples as the last network makes over all `total`."""
+    claim(out, {**deciding(settings), "fold": fold}, resume=True)
+    if finished(out) is None:
+        steps = max(1, round(settings.trainer.steps * len(learnt) / total))
+        made = fit_network(learnt, settings, seed_of("classification.fold", settings.seed, fold), steps, out)
+        save_weights(out / WEIGHTS, made.state_dict(), {"name": f"fold {fold}", "use": USE})
+    state, _ = load_weights(out / WEIGHTS, out)
+    network = NoduleNetwork(settings.model.widths, settings.model.hidden)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def fit_bag(bags: Bags, settings: TrainSettings) -> tuple[NoisyOrBag, float]:
+    """Stage b: leak, scale, bias and gate by LBFGS on the patients' labels; also the final mean loss.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    bag = NoisyOrBag()
+    optimizer = torch.optim.LBFGS(bag.parameters(), max_iter=settings.bag.steps, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = bag_loss(bag(bags.nodule, bags.malignancy, bags.score, bags.present), bags.label)
+        loss = loss + 1e-4 * sum((p.square() for p in bag.parameters()), torch.zeros(()))
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        final = float(bag_loss(bag(bags.nodule, bags.malignancy, bags.score, bags.present), bags.label))
+    if not np.isfinite(final):
+        values = {name: float(value.detach()) for name, value in bag.named_parameters()}
+        raise FloatingPointError(f"the bag's loss is not finite: {values}")
+    return bag.eval(), final
+
+
+def bag_loss(log_survival: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of P = 1 - exp(log_survival) against labels in [0, 1]."""
+    log_survival = log_survival.clamp_max(-1e-7)
+    log_p = torch.log(-torch.expm1(log_survival))
+    return -(label * log_p + (1 - label) * log_survival).mean()

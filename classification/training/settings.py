@@ -1,0 +1,111 @@
+"""The numbers of stage 2; `conf/` overrides them, networks never read them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from classification.settings import InferenceSettings, ModelSettings
+from preprocessing.annotations import IgnoredPlace
+from preprocessing.splits import SplitSettings
+from runs.loop import ONLY_SPEED, TrainerSettings
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where nodules and normal tissue come from.
+
+    Attributes:
+        nodules: folder with `nodules.csv`, `image/` and `mask/` (LIDC).
+        backgrounds: folders of CT scans from which normal tissue is cut.
+        held_out_scans: patients whose backgrounds are measured on and not learnt from, by name.
+        phantoms: simulated chests used as further backgrounds; which are held out goes by the split of their names.
+        tissue_per_scan: normal-tissue places drawn per background.
+        ignored: places in the backgrounds that teach nothing (a tumour nobody annotated).
+        split: whose nodules (and outlines, in phantoms) are measured on and not learnt from.
+        diagnosis: csv `patient_id,diagnosis` (1 benign, 2 and 3 cancer), only reported on, or None.
+    """
+
+    nodules: Path | None = None
+    backgrounds: tuple[Path, ...] = ()
+    held_out_scans: tuple[str, ...] = ()
+    phantoms: int = 0
+    tissue_per_scan: int = 150
+    ignored: tuple[IgnoredPlace, ...] = ()
+    split: SplitSettings = field(default_factory=SplitSettings)
+    diagnosis: Path | None = None
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW with a one-cycle schedule.
+
+    Attributes:
+        lr: peak learning rate.
+        weight_decay: of all parameters.
+        rating_weight: of the rating loss beside the two classification losses.
+    """
+
+    lr: float = 3e-3
+    weight_decay: float = 1e-3
+    rating_weight: float = 2.0
+
+
+@dataclass(frozen=True)
+class BagSettings:
+    """Stage b: the bag's few parameters, fitted on simulated patients.
+
+    Attributes:
+        patients: how many bags are drawn.
+        max_false: at most so many false candidates in a bag.
+        detector: name of the weights whose scores the two laws below are; empty when they are nobody's.
+        score_true: mean and standard deviation of logit(detector score) on nodules.
+        score_false: the same on false candidates.
+        steps: of LBFGS.
+    """
+
+    patients: int = 4000
+    max_false: int = 5
+    detector: str = ""
+    score_true: tuple[float, float] = (1.0, 1.5)
+    score_false: tuple[float, float] = (-1.5, 1.2)
+    steps: int = 60
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One training run (`python -m classification.train`).
+
+    Attributes:
+        experiment: name of the run.
+        out: folder for checkpoints, curves, folds, weights and card.
+        seed: of everything random.
+        resume: go on with an earlier run in `out`; False begins again.
+        bootstrap: draws of the card's intervals.
+        data: nodules, backgrounds and the split.
+        model: of the network.
+        inference: candidates in a bag.
+        optimizer: rates and weights of losses.
+        trainer: of the loop; the folds take their share of its steps.
+        bag: of stage b.
+    """
+
+    experiment: str = "nodule_mil"
+    out: Path = Path("outputs/classification")
+    seed: int = 0
+    resume: bool = True
+    bootstrap: int = 1000
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    trainer: TrainerSettings = field(default_factory=lambda: TrainerSettings(steps=800, batch=16, ema_decay=0.99))
+    bag: BagSettings = field(default_factory=BagSettings)
+
+
+def deciding(settings: TrainSettings) -> dict[str, Any]:
+    """The settings that decide what a run leaves: not its name, its place, nor what only changes the time it takes."""
+    values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume")}
+    values["trainer"] = {k: v for k, v in values["trainer"].items() if k not in ONLY_SPEED}
+    return values

@@ -1,0 +1,1 @@
+"""The official LUNA16 FROC with intervals, strata and guards."""

@@ -1,0 +1,1 @@
+"""The compact RetinaNet: anchors on one output level at stride 4."""

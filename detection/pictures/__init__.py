@@ -1,0 +1,1 @@
+"""Key images of candidates."""

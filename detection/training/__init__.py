@@ -1,0 +1,1 @@
+"""What a detector learns from, and the step it learns by."""

@@ -1,0 +1,110 @@
+"""The numbers of a training; `conf/` overrides them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detection.models.compact.settings import ModelSettings
+from preprocessing.annotations import IgnoredPlace
+from preprocessing.splits import SplitSettings
+from runs.loop import TrainerSettings
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW with warm-up and cosine decay.
+
+    Attributes:
+        lr: peak learning rate.
+        weight_decay: of all parameters.
+        warmup_steps: linear warm-up.
+    """
+
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup_steps: int = 100
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How a patch is made.
+
+    Attributes:
+        patch: edge of the cubic patch in voxels (1 mm), a multiple of 16.
+        cubes: share of patches with a cube of real surroundings, when there are cubes; half of these are normal
+            tissue, cut and blended in the same way.
+        nodules: mean number of nodules blended into a patch without a cube (Poisson; none is common).
+        tissue: mean number of pieces of normal tissue there.
+        slabs: share of these pieces blended with all their surroundings; the others by their outline.
+        large_share: share of nodules drawn evenly over size instead of as they come (most are 4-6 mm).
+        dense_share: share of patches whose lung is made denser or thinner.
+        density_hu: by how much: least and most.
+    """
+
+    patch: int = 64
+    cubes: float = 0.5
+    nodules: float = 1.2
+    tissue: float = 1.0
+    slabs: float = 0.5
+    large_share: float = 0.5
+    dense_share: float = 0.5
+    density_hu: tuple[float, float] = (-50.0, 170.0)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where chests and nodules come from.
+
+    Attributes:
+        hosts: folders with CT scans to cut patches from.
+        held_out_hosts: patients whose scans in these folders are not used.
+        phantoms: synthetic chests simulated as further hosts.
+        phantom_share: of the patches, when there are real hosts too.
+        nodules: folder with `nodules.csv`, `image/`, `mask/` to blend in, or None.
+        context: folder with `crops.csv` and `image/`: nodules in cubes of their own surroundings, or None.
+        split: patients whose nodules, cubes and outlines are not used.
+        annotations: true nodules of the hosts (LUNA16 csv), or None.
+        ignored: places in the hosts that teach nothing.
+        sources: names and licences of all these, for the model card.
+    """
+
+    hosts: tuple[Path, ...] = ()
+    held_out_hosts: tuple[str, ...] = ()
+    phantoms: int = 4
+    phantom_share: float = 0.25
+    nodules: Path | None = None
+    context: Path | None = None
+    split: SplitSettings = field(default_factory=SplitSettings)
+    annotations: Path | None = None
+    ignored: tuple[IgnoredPlace, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One training run (`python -m detection.train`).
+
+    Attributes:
+        experiment: its name, and that of the weights.
+        out: folder of the run; made if missing.
+        seed: of weights, patches and phantoms.
+        resume: go on with a run in `out` that was cut; false deletes it and begins again.
+        start: name or path of weights to begin from; None: fresh ones.
+        data: what it is trained on.
+        sampling: how patches are made.
+        model: the network.
+        optimizer: its steps.
+        trainer: how many of them, and on what.
+    """
+
+    experiment: str = "phantom_smoke"
+    out: Path = Path("outputs/detection")
+    seed: int = 0
+    resume: bool = True
+    start: str | None = None
+    data: DataSettings = field(default_factory=DataSettings)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)

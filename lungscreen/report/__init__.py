@@ -1,0 +1,1 @@
+"""The page of a patient and the list of pages."""

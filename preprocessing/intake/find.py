@@ -1,0 +1,240 @@
+"""Find every scan under a path, in any nesting, and say of each whether it can be read; no pixel is decoded here."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from preprocessing.intake.archive import Budget, OverBudgetError, remove, unpack
+from preprocessing.intake.headers import Slice, owner_of, quiet_pydicom, read_header, slices_of
+from preprocessing.intake.images import check_image, image_ending
+from preprocessing.intake.scan import Reason, Scan, ScanError, in_kind
+from preprocessing.intake.stack import STRAY_SHARE, stack_of
+
+log = logging.getLogger(__name__)
+
+DICOM_ENDINGS = (".dcm", ".dicom", ".ima", ".dic")
+# Never DICOM, often beside it: not worth opening.
+OTHER_ENDINGS = (
+    ".xml", ".csv", ".tsv", ".txt", ".md", ".json", ".yaml", ".yml", ".png", ".jpg", ".jpeg", ".gif", ".pdf", ".html",
+    ".htm", ".py", ".raw", ".zraw", ".gz", ".tar", ".xlsx", ".exe", ".inf", ".db", ".npz", ".npy", ".safetensors",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Series:
+    """What is collected of one series while files are walked."""
+
+    patient_id: str
+    slices: list[Slice] = field(default_factory=list)
+    errors: list[ScanError] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Harvest:
+    series: dict[tuple[str, str], _Series] = field(default_factory=dict)
+    images: list[tuple[Path, str]] = field(default_factory=list)
+    refused: list[Scan] = field(default_factory=list)
+    # Files that should have been DICOM, by folder.
+    broken: dict[Path, list[ScanError]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    unpacked: list[Path] = field(default_factory=list)
+
+
+def find_scans(source: Path) -> list[Scan]:
+    """Every scan under `source`, also the refused ones, in a fixed order.
+
+    Args:
+        source: a DICOM folder in any nesting, a zip of one, a DICOMDIR, one DICOM or image file (.mhd, .mha, .nii,
+            .nii.gz, .nrrd), or a folder of all of these.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"no such file or folder: {source}")
+    if source.name.upper() == "DICOMDIR" and source.is_file():
+        source = source.parent
+    harvest = _Harvest()
+    with quiet_pydicom():
+        files = list(_walk(source, harvest))
+        for path, name in tqdm(files, desc="reading headers", unit="file", delay=1, leave=False):
+            _take(path, name, harvest)
+        scans = [_scan(uid, series, harvest) for (_, uid), series in harvest.series.items()]
+    taken = {scan.series_uid for scan in scans}
+    scans = (
+        _refuse_shared_uids(scans) + _image_scans(harvest.images, taken) + harvest.refused + _broken_folders(harvest)
+    )
+    if scans:
+        return scans
+    name = source.stem if source.is_file() else source.name
+    if not files:
+        return [Scan(name, "", (), Reason.EMPTY_FOLDER, "the folder holds no files")]
+    return [Scan(name, "", (), Reason.NOT_DICOM, f"none of {len(files)} file(s) is a DICOM image or a known format")]
+
+
+def _walk(source: Path, harvest: _Harvest, depth: int = 0) -> Iterator[tuple[Path, str]]:
+    """Files with their place below the source; zips are unpacked on the way, empty folders noted.
+
+    `depth` says in how many archives the source lies.
+    """
+    if source.is_file():
+        yield from _opened(source, source.name, harvest, depth)
+        return
+    seen: set[str] = set()
+    for folder, below, names in os.walk(source, followlinks=True):
+        below[:] = sorted(d for d in below if not d.startswith(".") and d != "__MACOSX")
+        real = os.path.realpath(folder)
+        if real in seen:  # a link back upwards
+            below.clear()
+            continue
+        seen.add(real)
+        here = Path(folder)
+        if not below and not names and here != source:
+            harvest.refused.append(Scan(here.name, "", (), Reason.EMPTY_FOLDER, "the folder holds no files"))
+        for name in sorted(n for n in names if not n.startswith(".")):
+            yield from _opened(here / name, (here / name).relative_to(source).as_posix(), harvest, depth)
+
+
+def _opened(path: Path, name: str, harvest: _Harvest, depth: int) -> Iterator[tuple[Path, str]]:
+    if path.suffix.lower() != ".zip":
+        yield path, name
+        return
+    noted, made, budget = len(harvest.refused), len(harvest.unpacked), replace(harvest.budget)
+    try:
+        folder = unpack(path, harvest.budget, depth)
+        harvest.unpacked.append(folder)
+        inside = list(_walk(folder, harvest, depth + 1))
+        if not inside:
+            raise ScanError(Reason.EMPTY_FOLDER, "the zip archive holds no files")
+    except ScanError as error:
+        if isinstance(error, OverBudgetError):
+            # An archive that goes too far is refused once, as the user knows it, with all that was in it.
+            if depth:
+                raise
+            for folder in harvest.unpacked[made:]:
+                remove(folder)
+            del harvest.refused[noted:], harvest.unpacked[made:]
+            harvest.budget = budget
+        harvest.refused.append(Scan(path.stem, "", (path,), error.reason, error.detail))
+        return
+    yield from ((file, f"{name}/{place}") for file, place in inside)
+
+
+def _take(path: Path, name: str, harvest: _Harvest) -> None:
+    """Sort one file into the harvest."""
+    if image_ending(path):
+        harvest.images.append((path, name))
+        return
+    ending = path.suffix.lower()
+    if ending in OTHER_ENDINGS or path.name.upper() == "DICOMDIR" or not path.is_file():
+        return
+    try:
+        dataset = read_header(path)
+        if dataset is None:
+            if ending in DICOM_ENDINGS:
+                raise ScanError(Reason.NOT_DICOM, "a file is named like DICOM and is none")
+            return
+        patient, uid = owner_of(dataset)
+    except Exception as error:
+        harvest.broken.setdefault(path.parent, []).append(_known(error))
+        return
+    series = harvest.series.setdefault((patient, uid), _Series(patient))
+    series.paths.append(path)
+    try:
+        series.slices.extend(slices_of(dataset, path))
+    except Exception as error:
+        series.errors.append(_known(error))
+
+
+def _scan(uid: str, series: _Series, harvest: _Harvest) -> Scan:
+    warnings = []
+    if not series.patient_id:
+        warnings.append("missing_patient_id: PatientID is empty, the series stands for its patient")
+    found = Scan(series.patient_id or uid, uid, tuple(series.paths))
+    try:
+        if not uid:
+            raise ScanError(Reason.MISSING_TAG, "SeriesInstanceUID is missing")
+        warnings += _strays(series)
+        stack = stack_of(series.slices)
+    except Exception as error:
+        known = _known(error)
+        return replace(found, refused=known.reason, detail=known.detail, warnings=tuple(warnings))
+    warnings += stack.warnings
+    lost = sum(len(harvest.broken.pop(folder, [])) for folder in sorted({path.parent for path in series.paths}))
+    if lost:
+        warnings.append(f"broken_files: {lost} file(s) beside the series are damaged or no DICOM")
+    paths = tuple(dict.fromkeys(image.path for image in stack.slices))
+    return replace(found, paths=paths, warnings=tuple(warnings))
+
+
+def _strays(series: _Series) -> list[str]:
+    """Foreign images in a series are left out when they are few; any other fault refuses the series."""
+    if not series.errors:
+        return []
+    total = len(series.errors) + len(series.slices)
+    foreign = all(e.reason in (Reason.NOT_CT, Reason.NOT_MONOCHROME) for e in series.errors)
+    if foreign and len(series.errors) <= STRAY_SHARE * total:
+        return [f"stray_images: {len(series.errors)} image(s) that are no CT slices were left out"]
+    reason, _ = Counter(e.reason for e in series.errors).most_common(1)[0]
+    first = next(e for e in series.errors if e.reason == reason)
+    raise ScanError(reason, f"{first.detail} ({len(series.errors)} of {total} images at fault)")
+
+
+def _known(error: Exception) -> ScanError:
+    """A reason for whatever a damaged file can raise: one file must never end a cohort."""
+    if isinstance(error, ScanError):
+        return error
+    if isinstance(error, OSError):
+        return ScanError(Reason.UNREADABLE, "a file cannot be opened")
+    log.warning("a file failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
+    log.debug("traceback", exc_info=error)
+    return ScanError(Reason.INTERNAL_ERROR, in_kind(error))
+
+
+def _refuse_shared_uids(scans: list[Scan]) -> list[Scan]:
+    """One SeriesInstanceUID under two patients: their results could not be told apart."""
+    owners = Counter(s.series_uid for s in scans)
+    detail = "the same SeriesInstanceUID belongs to more than one PatientID"
+    return [
+        replace(s, refused=Reason.BAD_VALUE, detail=detail) if s.series_uid and owners[s.series_uid] > 1 else s
+        for s in scans
+    ]
+
+
+def _image_scans(images: list[tuple[Path, str]], taken: set[str]) -> list[Scan]:
+    """Image files, each under a name that no other scan has."""
+    stems = [Path(name).name[: -len(image_ending(path) or "")] for path, name in images]
+    times = Counter(stems)
+    scans = []
+    for (path, name), stem in zip(images, stems, strict=True):
+        # Equal file names in different folders are different scans; so is the conversion beside a DICOM series.
+        full = name.replace("/", "_")
+        wanted = [full] if times[stem] > 1 else [stem, full]
+        uid = next(u for u in (*wanted, *(f"{full}_{k}" for k in range(2, len(images) + 3))) if u not in taken)
+        taken.add(uid)
+        scan = Scan(uid, uid, (path,))
+        try:
+            check_image(path)
+        except Exception as error:
+            known = _known(error)
+            scan = replace(scan, refused=known.reason, detail=known.detail)
+        scans.append(scan)
+    return scans
+
+
+def _broken_folders(harvest: _Harvest) -> list[Scan]:
+    """A folder whose DICOM files are all damaged is a refused scan of that name, not a silence."""
+    scans = []
+    for folder, errors in harvest.broken.items():
+        reason, n = Counter(e.reason for e in errors).most_common(1)[0]
+        detail = next(e.detail for e in errors if e.reason == reason)
+        scans.append(Scan(folder.name, "", (folder,), reason, f"{detail} ({n} of {len(errors)} damaged files)"))
+    return scans

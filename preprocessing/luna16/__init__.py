@@ -1,0 +1,1 @@
+"""LUNA16's files, and how far another truth agrees with them."""
