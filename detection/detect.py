@@ -8,13 +8,13 @@ from pathlib import Path
 
 from detection.candidate import Candidate, write_candidates
 from detection.candidate_cache import detect_cached
-from detection.detector import InferenceSettings, load_detector
+from detection.detector import InferenceSettings, NoduleDetector, load_detector
 from detection.pictures.key_images import write_key_images
 from phantom.make import RECIPE_VERSION, make_cohort
 from preprocessing.cohort import for_each_scan, summary, write_scans
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
-from preprocessing.prepare import PreparedScan, default_cache
+from preprocessing.prepare import PreparedScan, default_cache, prepare_scan
 from runs.cache import cache_folder
 from runs.entry import UsageError, run
 
@@ -57,20 +57,50 @@ def detect(settings: DetectSettings) -> int:
     """
     out = settings.out
     scans = find_scans(source_of(settings.input, settings.phantoms))
-    detector = load_detector(settings.detector, settings.inference)
+    search = Search(load_detector(settings.detector, settings.inference), *caches(settings.cache))
     found: list[Candidate] = []
     out.mkdir(parents=True, exist_ok=True)
 
-    def work(_: Scan, prepared: PreparedScan) -> None:
-        candidates = detect_cached(detector, prepared, cache_folder("candidates") if settings.cache else None)
+    def work(scan: Scan) -> tuple[str, ...]:
+        prepared, candidates = search.run(scan)
         write_key_images(prepared, candidates, out / "key_images", settings.key_images)
         found.extend(candidates)
+        return prepared.warnings
 
-    done = for_each_scan(scans, work, default_cache() if settings.cache else None)
+    done = for_each_scan(scans, work)
     write_candidates(out / "candidates.csv", found)
     write_scans(out / "scans.csv", done)
     log.info("%s; %d candidates in %s", summary(done), len(found), out / "candidates.csv")
     return int(all(scan.refused for scan in done))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """Stage 1 with its caches.
+
+    Attributes:
+        detector: stage 1.
+        prepared: folder for prepared scans, or None.
+        candidates: folder for candidates, or None.
+    """
+
+    detector: NoduleDetector
+    prepared: Path | None = None
+    candidates: Path | None = None
+
+    def run(self, scan: Scan) -> tuple[PreparedScan, list[Candidate]]:
+        """A scan on disk, prepared, with its candidates (world LPS mm, best first).
+
+        Raises:
+            ScanError: when the pixels cannot be read.
+        """
+        prepared = prepare_scan(scan, cache=self.prepared)
+        return prepared, detect_cached(self.detector, prepared, self.candidates)
+
+
+def caches(wanted: bool) -> tuple[Path | None, Path | None]:
+    """The folders for prepared scans and for candidates; none of them when no cache is wanted."""
+    return (default_cache(), cache_folder("candidates")) if wanted else (None, None)
 
 
 def source_of(given: Path | None, phantoms: int) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from classification.classifier import load_classifier
 from detection.candidate import Candidate, read_candidates, write_candidates
-from detection.detect import DetectSettings, source_of
+from detection.detect import DetectSettings, Search, caches, source_of
 from detection.detector import load_detector
 from detection.pictures.key_images import write_key_images
 from lungscreen.pipeline import Pipeline
@@ -17,8 +17,6 @@ from lungscreen.tables import Result, write_nodules, write_patients
 from preprocessing.cohort import for_each_scan, summary, write_scans
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
-from preprocessing.prepare import PreparedScan, default_cache
-from runs.cache import cache_folder
 from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
@@ -50,23 +48,23 @@ def classify(settings: ClassifySettings) -> int:
     scans = find_scans(source_of(settings.input, settings.phantoms))
     if given is not None:
         check_match(given, scans)
-    cache = cache_folder("candidates") if settings.cache else None
-    detector = load_detector(settings.detector, settings.inference)
-    pipeline = Pipeline(detector, load_classifier(settings.classifier), given, cache)
+    search = Search(load_detector(settings.detector, settings.inference), *caches(settings.cache))
+    pipeline = Pipeline(search, load_classifier(settings.classifier), given)
     out.mkdir(parents=True, exist_ok=True)
     found: list[Candidate] = []
     results: list[Result] = []
     pages: list[PageLink] = []
 
-    def work(scan: Scan, prepared: PreparedScan) -> tuple[str, ...]:
-        candidates, report = pipeline.assess(scan.patient_id, prepared)
+    def work(scan: Scan) -> tuple[str, ...]:
+        analysis = pipeline.run(scan)
+        prepared, candidates, report = analysis.prepared, analysis.candidates, analysis.report
         write_key_images(prepared, candidates, out / "key_images", settings.key_images)
         pages.append(write_patient_page(out / "report", report, prepared, top=settings.key_images))
         found.extend(candidates)
         results.append(Result(report, prepared.source_geometry))
         return report.warnings
 
-    done = for_each_scan(scans, work, default_cache() if settings.cache else None)
+    done = for_each_scan(scans, work)
     write_candidates(out / "candidates.csv", found)
     write_scans(out / "scans.csv", done)
     write_nodules(out / "nodules.csv", [r.report for r in results])

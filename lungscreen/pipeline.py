@@ -8,16 +8,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 
 from classification.assessment import PatientReport
 from classification.classifier import NoduleClassifier
 from detection.candidate import Candidate
-from detection.candidate_cache import detect_cached
-from detection.detector import NoduleDetector
+from detection.detect import Search
 from preprocessing.geometry import Geometry
 from preprocessing.intake.scan import Scan
 from preprocessing.prepare import PreparedScan, prepare_scan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """All that is known of a scan at the end.
+
+    Attributes:
+        prepared: what the networks saw.
+        candidates: of stage 1, or given; world LPS mm, best first.
+        report: of stage 2.
+    """
+
+    prepared: PreparedScan
+    candidates: list[Candidate]
+    report: PatientReport
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,37 +38,40 @@ class Pipeline:
     """Both stages with what they need.
 
     Attributes:
-        detector: stage 1.
+        search: preparation and stage 1.
         classifier: stage 2.
         given: candidates by series uid that take the place of stage 1, or None to detect.
-        cache: folder for candidates, or None.
     """
 
-    detector: NoduleDetector
+    search: Search
     classifier: NoduleClassifier
     given: Mapping[str, Sequence[Candidate]] | None = None
-    cache: Path | None = None
 
-    def analyse(self, scan: Scan) -> tuple[list[Candidate], PatientReport]:
-        """A scan on disk to its candidates and its report.
+    def run(self, scan: Scan) -> Analysis:
+        """A scan on disk to its candidates and its report: the one way, whoever asks.
 
         Raises:
             ScanError: when the pixels cannot be read.
         """
-        return self.assess(scan.patient_id, prepare_scan(scan))
-
-    def assess(self, patient_id: str, prepared: PreparedScan) -> tuple[list[Candidate], PatientReport]:
-        """A prepared scan to its candidates (world LPS mm, best first) and its report."""
-        warnings = prepared.warnings
         if self.given is None:
-            candidates = detect_cached(self.detector, prepared, self.cache)
-            source = self.detector.provenance
+            prepared, candidates = self.search.run(scan)
+            source, more = self.search.detector.provenance, self._gate_warnings()
         else:
+            prepared = prepare_scan(scan, cache=self.search.prepared)
             candidates, more = self._given(prepared)
-            warnings, source = (*warnings, *more), {"detector": "candidates given by the user"}
-        report = self.classifier.assess(prepared, candidates, patient_id, warnings)
+            source = {"detector": "candidates given by the user"}
+        warnings = (*prepared.warnings, *more)
+        report = self.classifier.assess(prepared, candidates, scan.patient_id, warnings)
         provenance = {"lungscreen": version("lungscreen"), **source, **report.provenance}
-        return candidates, replace(report, provenance=provenance)
+        return Analysis(prepared, candidates, replace(report, provenance=provenance))
+
+    def _gate_warnings(self) -> list[str]:
+        """Stage 2 reads the detector's scores: those of another detector mean something else."""
+        fitted = self.classifier.provenance.get("gate_detector", "")
+        used = self.search.detector.provenance.get("detector", "")
+        if not fitted or not used or fitted == used:
+            return []
+        return [f"gate_detector: stage 2 was fitted to scores of {fitted}, these are of {used}"]
 
     def _given(self, prepared: PreparedScan) -> tuple[list[Candidate], list[str]]:
         """The user's candidates of this scan; those outside what was looked at cannot be assessed."""

@@ -18,32 +18,25 @@ from runs.entry import UsageError
 
 log = logging.getLogger(__name__)
 
-Work = Callable[[Scan, PreparedScan], Sequence[str] | None]
+Work = Callable[[Scan], Sequence[str]]
 
 COLUMNS = ("patient_id", "seriesuid", "status", "reason", "detail", "files", "warnings")
 
 
-def for_each_scan(
-    scans: Sequence[Scan],
-    work: Work,
-    cache: Path | None,
-    settings: PrepareSettings | None = None,
-) -> list[Scan]:
-    """Prepare every scan and hand it to `work`; one scan in memory at a time.
+def for_each_scan(scans: Sequence[Scan], work: Work) -> list[Scan]:
+    """Hand every scan to `work`, one after the other, and go past those that fail.
 
     Args:
         scans: from `find_scans`; refused ones are passed over.
-        work: what to do with a prepared scan; may return all warnings to state, those of the preparation included.
-        cache: of prepared scans, or None.
-        settings: of the preparation.
+        work: what to do with a scan; returns all warnings to state of it.
 
     Returns:
-        The scans in their order with what became of them: `refused` and `detail` for those that failed, also in
-        `work`; all warnings for the others.
+        The scans in their order with what became of them: `refused` and `detail` for those that failed in `work`,
+        the warnings for the others.
     """
     done = []
     for scan in tqdm(scans, desc="scans", unit="scan", delay=1):
-        done.append(scan if scan.refused else _one(scan, work, cache, settings))
+        done.append(scan if scan.refused else _one(scan, work))
     return done
 
 
@@ -97,10 +90,9 @@ def summary(scans: Sequence[Scan]) -> str:
     )
 
 
-def _one(scan: Scan, work: Work, cache: Path | None, settings: PrepareSettings | None) -> Scan:
+def _one(scan: Scan, work: Work) -> Scan:
     try:
-        prepared = prepare_scan(scan, settings, cache)
-        stated = work(scan, prepared)
+        warnings = tuple(work(scan))
     except ScanError as error:
         return replace(scan, refused=error.reason, detail=error.detail)
     except Exception as error:  # one scan must never end a cohort; the traceback is there for whoever wants it
@@ -108,4 +100,4 @@ def _one(scan: Scan, work: Work, cache: Path | None, settings: PrepareSettings |
         log.warning("a scan failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
         log.debug("traceback", exc_info=True)
         return replace(scan, refused=Reason.INTERNAL_ERROR, detail=in_kind(error))
-    return replace(scan, warnings=prepared.warnings if stated is None else tuple(stated))
+    return replace(scan, warnings=warnings)

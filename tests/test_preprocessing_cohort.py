@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from preprocessing.cohort import every_scan, for_each_scan, summary, write_scans
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Reason, Scan, ScanError
-from preprocessing.prepare import PreparedScan
+from preprocessing.prepare import prepare_scan
 from tests.chests import simple_chest
 from tests.series import PATIENT_ID, SERIES_UID, edit_series, write_series
 
@@ -35,19 +35,20 @@ def test_bad_scans_become_rows_and_the_rest_goes_on(
 ) -> None:
     seen = []
 
-    def work(scan: Scan, prepared: PreparedScan) -> None:
+    def work(scan: Scan) -> tuple[str, ...]:
         if scan.patient_id == "a":
             raise ScanError(Reason.TRUNCATED, "half of it is missing")
         if scan.patient_id == "b":
             raise RuntimeError("Mr Secret Name's file broke")
         seen.append(scan.patient_id)
-        assert prepared.lung_mask.any()
+        return ("code: said",)
 
     refused = Scan("d", "4", (), Reason.NOT_CT, "an MR")
     with caplog.at_level(logging.INFO):
-        done = for_each_scan([*scans, refused], work, None)
+        done = for_each_scan([*scans, refused], work)
     assert seen == ["c"]
     assert [s.refused for s in done] == [Reason.TRUNCATED, Reason.INTERNAL_ERROR, None, Reason.NOT_CT]
+    assert done[2].warnings == ("code: said",)
     assert "Secret" not in caplog.text + done[1].detail
     assert summary(done).startswith("1 scan(s) read, 3 refused")
     write_scans(tmp_path / "scans.csv", done)
@@ -59,7 +60,7 @@ def test_bad_scans_become_rows_and_the_rest_goes_on(
 def test_warnings_of_the_preparation_reach_the_row(tmp_path: Path) -> None:
     image = sitk.GetImageFromArray(np.where(np.indices((20, 40, 40))[2] < 20, -1000, 40).astype(np.int16))
     sitk.WriteImage(image, str(tmp_path / "no_lungs.mha"))
-    (done,) = for_each_scan(find_scans(tmp_path), lambda scan, prepared: None, None)
+    (done,) = for_each_scan(find_scans(tmp_path), lambda scan: prepare_scan(scan).warnings)
     assert done.refused is None
     assert any(w.startswith("lung_mask: no lungs found") for w in done.warnings)
 

@@ -78,7 +78,7 @@ def test_the_cache_keeps_within_its_limit(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     scan = write_chest(tmp_path / "ct.mha")
-    (done,) = for_each_scan([scan], lambda scan, prepared: None, tmp_path / "cache" / "prepared")
+    (done,) = for_each_scan([scan], lambda scan: prepare_scan(scan, cache=tmp_path / "cache" / "prepared").warnings)
     assert done.refused is None
 
 
