@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -35,8 +36,12 @@ def overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
+@functools.cache
 def commit() -> str:
-    """The git commit of this code, marked when files were changed since; 'unknown' outside of a checkout."""
+    """The git commit of this code, marked when files were changed since; 'unknown' outside of a checkout.
+
+    Asked for when a run begins and kept: what is committed while it runs is not what it runs.
+    """
     here = Path(__file__).parent
     try:
         said = subprocess.run(

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runs.card import commit
 from runs.entry import UsageError
 
 SETTINGS = "settings.json"
@@ -33,6 +34,7 @@ def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
     Raises:
         UsageError: `out` holds a run with other settings, or checkpoints without their settings.
     """
+    commit()
     wanted = json.loads(json.dumps(settings, default=str))
     if not resume:
         _clear(out)
