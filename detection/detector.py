@@ -11,15 +11,14 @@ import torch
 from torch.nn import functional
 
 from detection.candidate import Candidate
-from detection.models.compact.boxes import AnchorGrid, decode, suppress
-from detection.models.compact.criterion import flatten_heads
-from detection.models.compact.network import STRIDE, CompactRetinaNet, build_network, fused
-from detection.models.compact.settings import ModelSettings
+from detection.models.compact.boxes import suppress
+from detection.models.interface import DetectorModel, model_of
 from detection.tiling import tiles
 from preprocessing.geometry import IntTriple
 from preprocessing.patches import normalise
 from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
+from runs.entry import UsageError
 from runs.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -51,22 +50,19 @@ class NoduleDetector:
     """Finds candidates in prepared scans.
 
     Args:
-        network: trained; a copy without normalisation layers is what runs.
-        model: the settings it was built from.
+        model: trained; a lightened copy is what runs.
         settings: of inference.
         provenance: what goes into reports: name and checksum of the weights.
     """
 
     def __init__(
         self,
-        network: CompactRetinaNet,
-        model: ModelSettings,
+        model: DetectorModel,
         settings: InferenceSettings | None = None,
         provenance: dict[str, str] | None = None,
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = fused(network).to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.grid = AnchorGrid(model.anchor_sizes_mm, STRIDE, model.cell_center)
+        self.model = model.lightened().to(self.device)
         self.settings = settings or InferenceSettings()
         how = ", ".join(f"{key}={value}" for key, value in asdict(self.settings).items())
         self.provenance = {**provenance, "detector_inference": how} if provenance else {}
@@ -91,27 +87,19 @@ class NoduleDetector:
     def _boxes(self, hu: npt.NDArray[np.int16], lung_mask: npt.NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
         """Boxes (N, 6) in voxels, centred in the lung mask, and scores (N,), best first, from all tiles."""
         all_boxes, all_scores = [torch.zeros((0, 6))], [torch.zeros(0)]
-        for tile in tiles(lung_mask, self.settings.tile_voxels, self.settings.margin):
+        for tile in tiles(lung_mask, self.settings.tile_voxels, self.settings.margin, self.model.pad_multiple):
             patch = _padded_patch(hu, tile.start, tile.stop)
-            logits, codes = self.network(patch.to(self.device).to(memory_format=torch.channels_last_3d))
-            flat_logits, flat_codes = flatten_heads(logits.float().cpu(), codes.float().cpu())
-            scores = flat_logits[0].sigmoid()
-            best = torch.nonzero(scores >= self.settings.min_score).flatten()
-            if not len(best):
-                continue
-            anchors = self.grid.anchors(logits.shape[2:])[best]
-            boxes = decode(flat_codes[0][best], anchors)
-            boxes = boxes + torch.tensor([*tile.start, *tile.start], dtype=torch.float32)
-            # Each anchor cell belongs to one tile's core: no box is found twice, none is lost at a seam.
-            cells = (anchors[:, :3] + anchors[:, 3:]) / 2 + torch.tensor(tile.start, dtype=torch.float32)
+            found = self.model.find(patch.to(self.device), self.settings.min_score)
+            start = torch.tensor(tile.start, dtype=torch.float32)
+            boxes, cells = found.boxes + start.repeat(2), found.cells + start
+            # Each cell belongs to one tile's core: no box is found twice, none is lost at a seam.
             mine = ((cells >= torch.tensor(tile.core_start)) & (cells < torch.tensor(tile.core_stop))).all(1)
-            mine &= _in_mask(boxes, lung_mask)
-            kept = torch.nonzero(mine).flatten()
+            kept = torch.nonzero(mine & _in_mask(boxes, lung_mask)).flatten()
             # The best of those that count: what lies outside the lungs takes nobody's place.
-            kept = kept[torch.argsort(scores[best][kept], descending=True, stable=True)]
+            kept = kept[torch.argsort(found.scores[kept], descending=True, stable=True)]
             kept = kept[: self.settings.tile_candidates]
             all_boxes.append(boxes[kept])
-            all_scores.append(scores[best][kept])
+            all_scores.append(found.scores[kept])
         boxes, scores = torch.cat(all_boxes), torch.cat(all_scores)
         # A stable sort: equal scores keep their order, so the same bytes in give the same bytes out.
         order = torch.argsort(scores, descending=True, stable=True)
@@ -143,16 +131,11 @@ def load_detector(weights: str | Path | None = None, settings: InferenceSettings
     """
     name = weights or DEFAULT_WEIGHTS
     state, card = load_weights(name, SHIPPED)
-    values = card["model"]
-    # Cards without `cell_center` are of weights whose cells sat half a voxel off the middle of their voxels.
-    model = ModelSettings(
-        tuple(values["widths"]),
-        int(values["head_width"]),
-        tuple(values["anchor_sizes_mm"]),
-        float(values.get("cell_center", STRIDE / 2)),
-    )
-    network = build_network(model)
-    network.load_state_dict(state)
     check_preparation(card)
+    model = model_of(card)
+    try:
+        model.take(state)
+    except RuntimeError as error:
+        raise UsageError(f"'{Path(name).name}' does not hold the detector that its card describes") from error
     provenance = {"detector": str(card.get("name", name)), "detector_sha256": str(card["sha256"])[:16]}
-    return NoduleDetector(network, model, settings, provenance)
+    return NoduleDetector(model, settings, provenance)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from detection.models.compact.network import PAD_MULTIPLE
 from preprocessing.geometry import IntTriple
+from runs.entry import UsageError
 
 # A box may be predicted from a cell this many voxels away from its centre.
 REACH = 8
@@ -24,7 +24,7 @@ class Tile:
     """One forward pass, in voxels of the prepared scan.
 
     Attributes:
-        core_start: first voxel (z, y, x) it answers for, a multiple of 16.
+        core_start: first voxel (z, y, x) it answers for, a multiple of the network's own (16).
         core_stop: one past the last.
         start: first voxel it sees, a multiple of 16, so that the anchors of all tiles lie on one grid.
         stop: one past the last it sees; whole multiples of 16 after `start`, past the volume's end if need be.
@@ -36,21 +36,22 @@ class Tile:
     stop: IntTriple
 
 
-def tiles(lung_mask: npt.NDArray[np.bool_], most_voxels: int, margin: int) -> Iterator[Tile]:
+def tiles(lung_mask: npt.NDArray[np.bool_], most_voxels: int, margin: int, multiple: int = 16) -> Iterator[Tile]:
     """Tiles whose cores cover the lungs and everything within 8 voxels of them, each place once.
 
     Args:
         lung_mask: (Z, Y, X).
         most_voxels: seen at once, context included (no axis is cut into more than 12 parts).
-        margin: voxels of context, a multiple of 16.
+        margin: voxels of context.
+        multiple: sides, corners and margin are multiples of this, as the network's strides need it.
 
     Raises:
-        ValueError: a margin that is not a multiple of 16.
+        UsageError: a margin that is not such a multiple.
     """
-    if margin % PAD_MULTIPLE:
-        raise ValueError(f"the margin must be a multiple of {PAD_MULTIPLE}, got {margin}")
+    if margin % multiple:
+        raise UsageError(f"the margin must be a multiple of {multiple}, got {margin}")
     shape = np.array(lung_mask.shape)
-    size = _core_size(shape, most_voxels, margin)
+    size = _core_size(shape, most_voxels, margin, multiple)
     for corner in product(*(range(0, n, s) for n, s in zip(shape.tolist(), size.tolist(), strict=True))):
         low = np.array(corner)
         high = np.minimum(low + size, shape)
@@ -60,25 +61,25 @@ def tiles(lung_mask: npt.NDArray[np.bool_], most_voxels: int, margin: int) -> It
             continue
         first = around + [s.start for s in found[0]] - REACH
         last = around + [s.stop for s in found[0]] + REACH
-        low = np.maximum(low, first // PAD_MULTIPLE * PAD_MULTIPLE)
-        high = np.minimum(high, _rounded_up(last))
+        low = np.maximum(low, first // multiple * multiple)
+        high = np.minimum(high, _rounded_up(last, multiple))
         start = np.maximum(low - margin, 0)
-        stop = start + _rounded_up(np.minimum(high + margin, shape) - start)
+        stop = start + _rounded_up(np.minimum(high + margin, shape) - start, multiple)
         yield Tile(_triple(low), _triple(high), _triple(start), _triple(stop))
 
 
-def _core_size(shape: npt.NDArray[np.int_], most_voxels: int, margin: int) -> npt.NDArray[np.int_]:
+def _core_size(shape: npt.NDArray[np.int_], most_voxels: int, margin: int, multiple: int) -> npt.NDArray[np.int_]:
     """Even parts, of all that are small enough those with the least context; failing that the smallest."""
     choices = []
     for parts in product(range(1, MOST_PARTS + 1), repeat=3):
-        size = _rounded_up(-(-shape // np.array(parts)))
-        seen = int(np.minimum(size + 2 * margin, _rounded_up(shape)).prod())
+        size = _rounded_up(-(-shape // np.array(parts)), multiple)
+        seen = int(np.minimum(size + 2 * margin, _rounded_up(shape, multiple)).prod())
         choices.append((max(seen - most_voxels, 0), seen * math.prod(parts), math.prod(parts), size.tolist()))
     return np.array(min(choices)[-1])
 
 
-def _rounded_up(n: npt.NDArray[np.int_]) -> npt.NDArray[np.int_]:
-    return -(-n // PAD_MULTIPLE) * PAD_MULTIPLE
+def _rounded_up(n: npt.NDArray[np.int_], multiple: int) -> npt.NDArray[np.int_]:
+    return -(-n // multiple) * multiple
 
 
 def _window(low: npt.NDArray[np.int_], high: npt.NDArray[np.int_]) -> tuple[slice, ...]:

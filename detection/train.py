@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from detection.detector import SHIPPED
+from detection.models.interface import build_model
 from detection.training.chests import load_context, load_crops, load_hosts
 from detection.training.engine import DetectorTraining
 from detection.training.sampling import HybridPatches, collate
@@ -44,13 +45,14 @@ def train(settings: TrainSettings) -> Path:
     log.info("training on %d chests, %d nodules and %d cubes", len(hosts), len(crops), len(cubes))
     patches = HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed)
     torch.manual_seed(seed_of("detection.weights", settings.seed))
-    module = DetectorTraining(settings.model, settings.optimizer, settings.trainer.steps)
+    model = build_model(settings.model)
     if settings.start is not None:
-        module.network.load_state_dict(load_weights(settings.start, SHIPPED)[0])
+        model.take(load_weights(settings.start, SHIPPED)[0])
+    module = DetectorTraining(model, settings.optimizer, settings.trainer.steps)
     fit(module, patches, collate, settings.trainer, settings.seed, out)
     path = out / WEIGHTS
     counts = {"n_chests": len(hosts), "n_nodules": len(crops), "n_cubes": len(cubes)}
-    save_weights(path, module.network.state_dict(), card_of(settings, counts))
+    save_weights(path, model.weights(), card_of(settings, counts))
     log.info("weights written to %s", path)
     return path
 

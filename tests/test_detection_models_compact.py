@@ -10,9 +10,11 @@ from scipy import ndimage
 
 from detection.detector import InferenceSettings, NoduleDetector
 from detection.models.compact.boxes import AnchorGrid, cubes, decode, encode, suppress
-from detection.models.compact.criterion import DetectionCriterion, Truth, flatten_heads
+from detection.models.compact.criterion import DetectionCriterion, flatten_heads
+from detection.models.compact.model import CompactModel
 from detection.models.compact.network import build_network, fused
 from detection.models.compact.settings import ModelSettings
+from detection.models.interface import Truth
 from detection.tiling import tiles
 from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan
@@ -208,16 +210,16 @@ def test_folding_the_normalisation_changes_no_answer() -> None:
 
 def test_detection_does_not_depend_on_the_tiles_and_is_repeatable() -> None:
     torch.manual_seed(0)
-    network = build_network(TINY)
-    torch.nn.init.constant_(network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
+    model = CompactModel(TINY)
+    torch.nn.init.constant_(model.network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     hu = rng.integers(-1000, 100, (40, 70, 66)).astype(np.int16)
     geometry = Geometry(hu.shape, (1, 1, 1), (-10, 20, 30), np.eye(3))
     mask = np.zeros(hu.shape, bool)
     mask[:, 20:60, 10:50] = True
     prepared = PreparedScan(Volume(hu, geometry, "1.2"), mask, geometry)
-    small = NoduleDetector(network, TINY, InferenceSettings(tile_voxels=1, margin=64, max_candidates=20))
-    large = NoduleDetector(network, TINY, InferenceSettings(tile_voxels=10**9, max_candidates=20))
+    small = NoduleDetector(model, InferenceSettings(tile_voxels=1, margin=64, max_candidates=20))
+    large = NoduleDetector(model, InferenceSettings(tile_voxels=10**9, max_candidates=20))
     found, again, whole = small.detect(prepared), small.detect(prepared), large.detect(prepared)
     assert found == again
     assert len(found) > 0
@@ -230,29 +232,29 @@ def test_detection_does_not_depend_on_the_tiles_and_is_repeatable() -> None:
 def test_boxes_outside_the_lungs_take_nobody_elses_place() -> None:
     """600 boxes were kept before the mask was asked: on real scans up to 138 of them lay outside."""
     torch.manual_seed(0)
-    network = build_network(TINY)
-    torch.nn.init.constant_(network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
+    model = CompactModel(TINY)
+    torch.nn.init.constant_(model.network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     hu = rng.integers(-1000, 100, (48, 48, 48)).astype(np.int16)
     geometry = Geometry(hu.shape, (1, 1, 1), (0, 0, 0), np.eye(3))
     mask = np.zeros(hu.shape, bool)
     mask[20:28, 20:28, 20:28] = True
     prepared = PreparedScan(Volume(hu, geometry, "1.2"), mask, geometry)
-    many = NoduleDetector(network, TINY, InferenceSettings(tile_candidates=10**6, nms_iou=1.0)).detect(prepared)
-    few = NoduleDetector(network, TINY, InferenceSettings(tile_candidates=5, nms_iou=1.0)).detect(prepared)
+    many = NoduleDetector(model, InferenceSettings(tile_candidates=10**6, nms_iou=1.0)).detect(prepared)
+    few = NoduleDetector(model, InferenceSettings(tile_candidates=5, nms_iou=1.0)).detect(prepared)
     assert len(many) > 5
     assert few == many[:5]
 
 
 def test_nothing_under_the_least_score_is_listed() -> None:
     torch.manual_seed(0)
-    network = build_network(TINY)
-    torch.nn.init.constant_(network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
+    model = CompactModel(TINY)
+    torch.nn.init.constant_(model.network.scores[-1].bias, 0.0)  # type: ignore[arg-type]
     hu = np.random.default_rng(0).integers(-1000, 100, (48, 48, 48)).astype(np.int16)
     geometry = Geometry(hu.shape, (1, 1, 1), (0, 0, 0), np.eye(3))
     prepared = PreparedScan(Volume(hu, geometry, "1.2"), np.ones(hu.shape, bool), geometry)
-    every = NoduleDetector(network, TINY, InferenceSettings(max_candidates=500)).detect(prepared)
+    every = NoduleDetector(model, InferenceSettings(max_candidates=500)).detect(prepared)
     middle = float(np.median([c.score for c in every]))
-    above = NoduleDetector(network, TINY, InferenceSettings(max_candidates=500, min_score=middle)).detect(prepared)
+    above = NoduleDetector(model, InferenceSettings(max_candidates=500, min_score=middle)).detect(prepared)
     assert 0 < len(above) < len(every)
     assert min(c.score for c in above) >= middle

@@ -13,8 +13,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from detection import train as train_module
 from detection.detector import load_detector
-from detection.models.compact.criterion import Truth
 from detection.models.compact.settings import ModelSettings
+from detection.models.interface import Truth, build_model
 from detection.train import train
 from detection.training.engine import DetectorTraining
 from detection.training.sampling import collate
@@ -41,14 +41,14 @@ def no_chests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_batch_is_learnt_by_heart() -> None:
     torch.manual_seed(0)
-    module = DetectorTraining(replace(TINY, widths=(8, 16, 16, 16), head_width=16), OptimizerSettings(), 100)
+    model = build_model(replace(TINY, widths=(8, 16, 16, 16), head_width=16))
     data = patches()
     numbered = [data[n] for n in range(60)]
     images, truth = collate([p for p in numbered if len(p.nodules)][:2])
-    optimizer = torch.optim.AdamW(module.network.parameters(), 5e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
     losses = []
     for _ in range(80):
-        terms = module.criterion(*module.network(images), truth)
+        terms = model.loss(images, truth)
         loss = torch.stack(list(terms.values())).sum()
         optimizer.zero_grad()
         loss.backward()
@@ -134,15 +134,15 @@ def test_a_step_runs_where_the_batch_is() -> None:
     Fake tensors refuse to mix devices as a GPU does; `meta` stands for it, as torch without CUDA cannot index fake
     tensors that claim to be there.
     """
-    module = DetectorTraining(TINY, OptimizerSettings(), 10).to("meta")
+    model = build_model(TINY).to("meta")
     with FakeTensorMode(allow_non_fake_inputs=True):
         truth = Truth(*(torch.empty(s, device="meta") for s in ((2, 3, 4), (2, 1, 4), (2, 8, 8, 8))))
-        logits, codes = module.network(torch.empty(2, 1, 32, 32, 32, device="meta"))
-        terms = module.criterion(logits, codes, truth)
+        images = torch.empty(2, 1, 32, 32, 32, device="meta")
+        terms = model.loss(images, truth)
         torch.stack(list(terms.values())).sum().backward()
     assert {term.device.type for term in terms.values()} == {"meta"}
     with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match=r"devices"):
-        module.criterion(logits, codes, truth._replace(known=torch.empty(2, 8, 8, 8)))
+        model.loss(images, truth._replace(known=torch.empty(2, 8, 8, 8)))
 
 
 @pytest.mark.parametrize("experiment", ["compact_context", "detector_smoke"])

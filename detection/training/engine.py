@@ -8,10 +8,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from detection.models.compact.boxes import AnchorGrid
-from detection.models.compact.criterion import DetectionCriterion, Truth
-from detection.models.compact.network import STRIDE, build_network
-from detection.models.compact.settings import ModelSettings
+from detection.models.interface import DetectorModel, Truth
 from detection.training.settings import OptimizerSettings
 
 Batch = tuple[torch.Tensor, Truth]
@@ -20,18 +17,16 @@ Batch = tuple[torch.Tensor, Truth]
 class DetectorTraining(L.LightningModule):
     """Network, criterion and optimiser; the loop, EMA and checkpoints are Lightning's."""
 
-    def __init__(self, model: ModelSettings, optimizer: OptimizerSettings, steps: int) -> None:
+    def __init__(self, model: DetectorModel, optimizer: OptimizerSettings, steps: int) -> None:
         super().__init__()
-        self.network = build_network(model).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.criterion = DetectionCriterion(AnchorGrid(model.anchor_sizes_mm, STRIDE, model.cell_center))
+        self.model = model
         self.optimizer_settings = optimizer
         self.steps = steps
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """One batch; stops loudly, with the terms, when the loss is not finite."""
         images, truth = batch
-        logits, codes = self.network(images.to(memory_format=torch.channels_last_3d))
-        terms = self.criterion(logits.float(), codes.float(), truth)
+        terms = self.model.loss(images, truth)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(torch.isfinite(loss)):
             values = {name: float(value) for name, value in terms.items()}
@@ -42,7 +37,7 @@ class DetectorTraining(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW, linear warm-up, cosine decay to zero over `steps`."""
         settings = self.optimizer_settings
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

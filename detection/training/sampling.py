@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from detection.models.compact.criterion import Truth
-from detection.models.compact.network import STRIDE
+from detection.models.interface import KNOWN_STEP, Truth
 from detection.training.settings import SamplingSettings
 from detection.training.spheres import Spheres, clear_of, inside, reaching, spheres, turned
 from phantom.hybrid import (
@@ -251,8 +250,8 @@ def _at(weights: FloatVolume, marks: Spheres) -> npt.NDArray[np.float32]:
 
 def _per_cell(seam: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """(D / 4, ...) whether at least half of a cell's voxels lie in a seam."""
-    z, y, x = (n // STRIDE for n in seam.shape)
-    blocks = seam.reshape(z, STRIDE, y, STRIDE, x, STRIDE)
+    z, y, x = (n // KNOWN_STEP for n in seam.shape)
+    blocks = seam.reshape(z, KNOWN_STEP, y, KNOWN_STEP, x, KNOWN_STEP)
     return np.asarray(blocks.mean((1, 3, 5)) >= 0.5)
 
 

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from monai.losses.focal_loss import FocalLoss
 from torch.nn import functional
 
 from detection.models.compact.boxes import AnchorGrid, cubes, encode
-
-
-class Truth(NamedTuple):
-    """What a batch of N patches teaches; rows of zeros fill up patches with fewer marks.
-
-    Attributes:
-        nodules: (N, M, 4) z, y, x, diameter in voxels of the patch.
-        ignored: (N, K, 4) balls that teach nothing, in the same form.
-        known: (N, D, H, W) cells of the output grid: 1, or 0 where the picture itself is not to be trusted.
-    """
-
-    nodules: torch.Tensor
-    ignored: torch.Tensor
-    known: torch.Tensor
+from detection.models.interface import Truth
 
 
 class DetectionCriterion:

@@ -1,0 +1,108 @@
+"""What a detector is to the rest of the product: patches in, found boxes or a loss out.
+
+A detector has a folder here with a module `model` that offers `build(settings)`; `settings.kind` is the folder's name.
+Nothing else in the product knows which one it holds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import nn
+
+# Training says for cells of so many voxels whether a patch is to be trusted there.
+KNOWN_STEP = 4
+
+
+class Truth(NamedTuple):
+    """What a batch of N patches teaches; rows of zeros fill up patches with fewer marks.
+
+    Attributes:
+        nodules: (N, M, 4) z, y, x, diameter in voxels of the patch.
+        ignored: (N, K, 4) balls that teach nothing, in the same form.
+        known: (N, D / 4, H / 4, W / 4): 1, or 0 where the picture itself is not to be trusted.
+    """
+
+    nodules: torch.Tensor
+    ignored: torch.Tensor
+    known: torch.Tensor
+
+
+class Found(NamedTuple):
+    """What was found in one patch, on the CPU.
+
+    Attributes:
+        boxes: (P, 6) corner boxes in voxels of the patch, a voxel's index being its centre.
+        scores: (P,) in [0, 1].
+        cells: (P, 3) where in the patch each was predicted: of two tiles, the one with the cell in its core answers.
+    """
+
+    boxes: torch.Tensor
+    scores: torch.Tensor
+    cells: torch.Tensor
+
+
+class DetectorModel(nn.Module, ABC):
+    """One detector: its layers, how it is taught and how it answers.
+
+    Attributes:
+        pad_multiple: sides of its patches are multiples of this.
+    """
+
+    pad_multiple: int = 16
+
+    @abstractmethod
+    def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:
+        """Named terms whose sum is minimised.
+
+        Args:
+            images: (N, 1, D, H, W) float in [0, 1].
+            truth: of the same N patches, on their device.
+        """
+
+    @abstractmethod
+    def find(self, image: torch.Tensor, least_score: float) -> Found:
+        """All boxes of one patch (1, 1, D, H, W) with at least this score, before any suppression."""
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What is written to disk."""
+        return self.state_dict()
+
+    def take(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Use weights from disk.
+
+        Raises:
+            RuntimeError: they are not of this model.
+        """
+        self.load_state_dict(weights)
+
+    def lightened(self) -> DetectorModel:
+        """The same answers with less work, for inference; the model itself where there is nothing to save."""
+        return self.eval()
+
+
+class ModelKind(Protocol):
+    """The settings of any detector."""
+
+    @property
+    def kind(self) -> str:
+        """The folder under `detection/models`."""
+
+
+def build_model(settings: ModelKind) -> DetectorModel:
+    """A detector with fresh weights."""
+    module = importlib.import_module(f"detection.models.{settings.kind}.model")
+    made: DetectorModel = module.build(settings)
+    return made
+
+
+def model_of(card: Mapping[str, Any]) -> DetectorModel:
+    """The detector that a card's `model` describes, with fresh weights; cards without a kind are of `compact`."""
+    values = dict(card["model"])
+    module = importlib.import_module(f"detection.models.{values.get('kind', 'compact')}.model")
+    made: DetectorModel = module.build(module.settings_of(values))
+    return made

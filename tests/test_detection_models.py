@@ -1,0 +1,87 @@
+"""A second detector is a folder of its own: trained, written, loaded and searched with by what is there."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from detection import train as train_module
+from detection.detector import NoduleDetector, load_detector
+from detection.models.interface import DetectorModel, Found, Truth, build_model
+from detection.train import train
+from detection.training.settings import TrainSettings
+from preprocessing.geometry import Geometry
+from preprocessing.prepare import PreparedScan
+from preprocessing.volume import Volume
+from runs.loop import TrainerSettings
+from tests.patches import patches
+
+
+@dataclass(frozen=True)
+class BrightestSettings:
+    kind: str = "brightest"
+    edge_mm: float = 6.0
+
+
+class Brightest(DetectorModel):
+    """Calls the brightest voxel of a patch a nodule."""
+
+    pad_multiple = 4
+
+    def __init__(self, settings: BrightestSettings) -> None:
+        super().__init__()
+        self.edge_mm = settings.edge_mm
+        self.scale = torch.nn.Parameter(torch.tensor(1.0))
+
+    def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:
+        return {"loss_scale": (self.scale - 0.25).square() + 0 * images.sum() + 0 * truth.nodules.sum()}
+
+    def find(self, image: torch.Tensor, least_score: float) -> Found:
+        at = torch.tensor(np.unravel_index(int(image[0, 0].argmax()), image.shape[2:]), dtype=torch.float32)[None]
+        half = self.edge_mm / 2
+        score = image.max().clamp(max=1).cpu()[None]
+        kept = score >= least_score
+        return Found(torch.cat([at - half, at + half], 1)[kept], score[kept], at[kept])
+
+
+@pytest.fixture
+def brightest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def settings_of(values: Mapping[str, Any]) -> BrightestSettings:
+        return BrightestSettings(**values)
+
+    package, module = ModuleType("detection.models.brightest"), ModuleType("detection.models.brightest.model")
+    package.__path__ = []  # type: ignore[attr-defined]
+    module.build, module.settings_of = Brightest, settings_of  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.mark.usefixtures("brightest")
+def test_another_detector_is_trained_and_loaded_by_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chest = patches().hosts
+    monkeypatch.setattr(train_module, "load_hosts", lambda *_: chest)
+    trainer = TrainerSettings(steps=2, batch=2, workers=0, accelerator="cpu")
+    settings = replace(TrainSettings(experiment="mine", out=tmp_path, trainer=trainer), model=BrightestSettings())
+    detector = load_detector(train(settings))
+    assert detector.provenance["detector"] == "mine"
+    assert isinstance(detector.model, Brightest)
+    assert float(detector.model.scale.detach()) < 1
+
+
+@pytest.mark.usefixtures("brightest")
+def test_what_it_finds_is_a_candidate_in_the_scans_world() -> None:
+    hu = np.full((40, 44, 48), -900, np.int16)
+    hu[21, 30, 17] = 300
+    geometry = Geometry(hu.shape, (1.0, 1.0, 1.0), (-100.0, -50.0, 20.0), np.eye(3))
+    prepared = PreparedScan(Volume(hu, geometry, "1.2"), np.ones(hu.shape, bool), geometry)
+    (found,) = NoduleDetector(build_model(BrightestSettings())).detect(prepared)
+    assert found.center_mm == (-100 + 17, -50 + 30, 20 + 21)
+    assert found.diameter_mm == 6.0
+    assert found.score == pytest.approx((300 + 1000) / 1400)
+    assert asdict(BrightestSettings())["kind"] == "brightest"
