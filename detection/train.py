@@ -40,10 +40,8 @@ def train(settings: TrainSettings) -> Path:
     if done is not None:
         log.info("this training had ended: its weights are %s", done)
         return done
-    crops, cubes = load_crops(settings.data), load_context(settings.data)
-    hosts = load_hosts(settings.data, settings.seed)
-    log.info("training on %d chests, %d nodules and %d cubes", len(hosts), len(crops), len(cubes))
-    patches = HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed)
+    patches, counts = load_patches(settings)
+    log.info("training on %s", ", ".join(f"{name}={n}" for name, n in counts.items()))
     torch.manual_seed(seed_of("detection.weights", settings.seed))
     model = build_model(settings.model)
     if settings.start is not None:
@@ -51,10 +49,21 @@ def train(settings: TrainSettings) -> Path:
     module = DetectorTraining(model, settings.optimizer, settings.trainer.steps)
     fit(module, patches, collate, settings.trainer, settings.seed, out)
     path = out / WEIGHTS
-    counts = {"n_chests": len(hosts), "n_nodules": len(crops), "n_cubes": len(cubes)}
     save_weights(path, model.weights(), card_of(settings, counts))
     log.info("weights written to %s", path)
     return path
+
+
+def load_patches(settings: TrainSettings) -> tuple[HybridPatches, dict[str, int]]:
+    """The stream of patches, and how many chests, nodules and cubes it is made of.
+
+    Raises:
+        UsageError: there is no chest.
+    """
+    crops, cubes = load_crops(settings.data), load_context(settings.data)
+    hosts = load_hosts(settings.data, settings.seed)
+    counts = {"n_chests": len(hosts), "n_nodules": len(crops), "n_cubes": len(cubes)}
+    return HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed), counts
 
 
 def identity(settings: TrainSettings) -> dict[str, Any]:
