@@ -17,6 +17,9 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy import ndimage
 
+from preprocessing.geometry import Triple
+from preprocessing.lidc.nodule_folder import read_nodule_folder
+
 FloatVolume = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Matrix = npt.NDArray[np.float64]
@@ -71,24 +74,20 @@ class NoduleCrop:
 
 
 def load_nodule_crops(folder: Path) -> list[NoduleCrop]:
-    """The nodules of a folder with `nodules.csv`, `image/` and `mask/` (NIfTI, true HU), at 1 mm, in file order.
+    """The nodules of a folder at 1 mm, in file order.
 
     Raises:
-        FileNotFoundError: when `nodules.csv` is not there.
+        FileNotFoundError, UsageError: see `read_nodule_folder`.
     """
-    table = pd.read_csv(folder / "nodules.csv")
     crops = []
-    for row in table.to_dict("records"):
-        image = sitk.ReadImage(str(folder / "image" / str(row["voi"])), sitk.sitkFloat32)
-        outline = sitk.ReadImage(str(folder / "mask" / str(row["voi"])), sitk.sitkFloat32)
-        hu, mask = at_1mm(image), at_1mm(outline)
+    for nodule in read_nodule_folder(folder):
+        spacing = nodule.geometry.spacing_mm
+        hu, mask = at_1mm(nodule.hu, spacing), at_1mm(nodule.mask.astype(np.float32), spacing)
         middle = cast(tuple[float, float, float], tuple(float(c) for c in ndimage.center_of_mass(mask)))
-        spacing = image.GetSpacing()
-        piece = Piece(
-            hu, faded(hu.shape, SLAB_FADE_MM), middle, float(row["diameter_mm"]), str(row["patient_id"]), spacing[2]
-        )
-        weight = feathered(mask) * faded(hu.shape, OUTLINE_FADE_MM)
-        crops.append(NoduleCrop(piece, replace(piece, weight=weight)))
+        weight = faded(hu.shape, SLAB_FADE_MM)
+        piece = Piece(hu, weight, middle, nodule.diameter_mm, nodule.patient_id, spacing[2])
+        outline = feathered(mask) * faded(hu.shape, OUTLINE_FADE_MM)
+        crops.append(NoduleCrop(piece, replace(piece, weight=outline)))
     return crops
 
 
@@ -113,20 +112,19 @@ def load_cubes(folder: Path) -> list[Piece]:
     return cubes
 
 
-def at_1mm(image: sitk.Image) -> FloatVolume:
-    """(Z, Y, X) at 1 mm, linear, over the outer faces of the voxels."""
-    old = np.asarray(image.GetSpacing())
+def at_1mm(values: FloatVolume, spacing_mm: Triple) -> FloatVolume:
+    """(Z, Y, X) at 1 mm, linear, over the outer faces of the voxels; `spacing_mm` is x, y, z."""
+    old = np.asarray(spacing_mm)
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(spacing_mm)
     size = np.maximum(1, np.ceil(np.asarray(image.GetSize()) * old)).astype(int)
-    identity = sitk.Image(image)
-    identity.SetOrigin((0.0, 0.0, 0.0))
-    identity.SetDirection(np.eye(3).ravel().tolist())
     filter_ = sitk.ResampleImageFilter()
     filter_.SetSize(size.tolist())
     filter_.SetOutputSpacing([1.0] * 3)
     filter_.SetOutputOrigin(((1.0 - old) / 2).tolist())
     filter_.SetInterpolator(sitk.sitkLinear)
     filter_.UseNearestNeighborExtrapolatorOn()
-    return cast(FloatVolume, sitk.GetArrayFromImage(filter_.Execute(identity)))
+    return cast(FloatVolume, sitk.GetArrayFromImage(filter_.Execute(image)))
 
 
 def faded(shape: tuple[int, ...], fade_mm: tuple[float, float]) -> FloatVolume:
