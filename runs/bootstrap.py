@@ -122,24 +122,40 @@ def bootstrap_estimate(value: float, drawn: Array, n: int, level: float = 0.95) 
 
 
 def bootstrap_comparison(value: float, drawn: Array, n: int, level: float = 0.95) -> Comparison:
-    """A difference with its percentile interval, and twice the share of draws (B,) on the rarer side of zero.
+    """A difference with its percentile interval and its `p_value`."""
+    return Comparison(bootstrap_estimate(value, drawn, n, level), p_value(drawn))
 
-    Observed and draws are counted together, so that p is never 0 (Davison & Hinkley 1997, section 4.2).
+
+def p_value(drawn: Array) -> float:
+    """Of no difference, two-sided: twice the share of drawn differences (B,) on the rarer side of zero, at most 1.
+
+    Observed and draws are counted together, so that p is never 0 (Davison & Hinkley 1997, section 4.2). Draws that
+    are NaN are left out.
     """
     defined = drawn[~np.isnan(drawn)]
     rarer = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    return Comparison(bootstrap_estimate(value, drawn, n, level), min(1.0, 2 * (rarer + 1) / (len(defined) + 1)))
+    return min(1.0, 2 * (rarer + 1) / (len(defined) + 1))
+
+
+def multiplicities(rng: np.random.Generator, units: int, repeats: int, at_once: int) -> Iterator[Floats]:
+    """How often each unit is drawn, `units` times with replacement: (B, units) in blocks, `repeats` draws in all.
+
+    Args:
+        rng: seeded; equal seeds give equal draws, whatever the blocks.
+        units: drawn from.
+        repeats: draws in all.
+        at_once: B is at most that, which bounds the memory.
+    """
+    for start in range(0, repeats, at_once):
+        size = min(at_once, repeats - start)
+        drawn = rng.integers(0, units, (size, units))
+        drawn += np.arange(size)[:, None] * units
+        yield np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
 
 
 def _draws(rows: int, repeats: int, groups: Array | None, seed: int) -> Iterator[Array]:
     """Weights (B, rows) in blocks."""
     rng = stream("classification.metrics.estimates.bootstrap", seed)
     member = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
-    units = int(member.max()) + 1
-    block = max(1, BLOCK // rows)
-    for start in range(0, repeats, block):
-        size = min(block, repeats - start)
-        drawn = rng.integers(0, units, (size, units))
-        drawn += np.arange(size)[:, None] * units
-        counts = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
+    for counts in multiplicities(rng, int(member.max()) + 1, repeats, max(1, BLOCK // rows)):
         yield counts if groups is None else counts[:, member]
