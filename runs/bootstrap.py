@@ -65,10 +65,10 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> Estimate:
     """
     if not 0 <= hits <= n:
         raise ValueError(f"expected 0 <= hits <= n, got {hits} of {n}")
-    tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, hits, n - hits + 1)) if hits > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
-    return Estimate(hits / n if n else math.nan, low, high, n, "Clopper-Pearson")
+    if n == 0:
+        return Estimate(math.nan, 0.0, 1.0, 0, "Clopper-Pearson")
+    interval = stats.binomtest(hits, n).proportion_ci(level, method="exact")
+    return Estimate(hits / n, float(interval.low), float(interval.high), n, "Clopper-Pearson")
 
 
 def resample(
