@@ -13,12 +13,12 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import SimpleITK as sitk
 from scipy import ndimage
 
 from preprocessing.geometry import Triple
 from preprocessing.lidc.nodule_folder import read_nodule_folder
+from runs.csv_text import numbers, read_lines
 
 FloatVolume = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -96,19 +96,20 @@ def load_cubes(folder: Path) -> list[Piece]:
 
     Raises:
         FileNotFoundError: when `crops.csv` is not there.
+        UsageError: a column is missing or a cell is no number.
         ValueError: a cube that is not at 1 mm.
     """
-    table = pd.read_csv(folder / "crops.csv", dtype={"patient_id": str})
+    path = folder / "crops.csv"
+    measures = ("center_z", "center_y", "center_x", "diameter_mm")
+    table = read_lines(path, ("file", "patient_id", *measures), ("file", "patient_id"))
+    columns = (numbers(path, table, name) for name in measures)
     cubes = []
-    for row in table.to_dict("records"):
-        image = sitk.ReadImage(str(folder / "image" / str(row["file"])), sitk.sitkFloat32)
+    for file, patient, z, y, x, diameter in zip(table["file"], table["patient_id"], *columns, strict=True):
+        image = sitk.ReadImage(str(folder / "image" / file), sitk.sitkFloat32)
         if not np.allclose(image.GetSpacing(), 1.0, atol=0.01):
-            raise ValueError(f"cubes must have voxels of 1 mm, got {image.GetSpacing()} in {row['file']}")
+            raise ValueError(f"cubes must have voxels of 1 mm, got {image.GetSpacing()} in {file}")
         hu = sitk.GetArrayFromImage(image)
-        center = (float(row["center_z"]), float(row["center_y"]), float(row["center_x"]))
-        cubes.append(
-            Piece(hu, faded(hu.shape, CUBE_FADE_MM), center, float(row["diameter_mm"]), str(row["patient_id"]))
-        )
+        cubes.append(Piece(hu, faded(hu.shape, CUBE_FADE_MM), (z, y, x), diameter, patient))
     return cubes
 
 
