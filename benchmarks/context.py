@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 from tqdm import tqdm
 
 from detection.candidate import Candidate
@@ -30,6 +29,7 @@ from preprocessing.patches import extract_patch
 from preprocessing.prepare import PreparedScan, PrepareSettings, default_cache
 from preprocessing.splits import SplitSettings, fold_of
 from preprocessing.volume import Volume
+from runs.bootstrap import clopper_pearson
 from runs.seeds import stream
 
 RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
@@ -190,8 +190,8 @@ def _share(found: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
     """Share and its exact 95 % interval (Clopper and Pearson)."""
     if not len(found):
         return float("nan"), float("nan"), float("nan")
-    interval = binomtest(int(found.sum()), len(found)).proportion_ci(0.95)
-    return round(float(found.mean()), 4), round(float(interval.low), 4), round(float(interval.high), 4)
+    share = clopper_pearson(int(found.sum()), len(found))
+    return round(share.value, 4), round(share.low, 4), round(share.high, 4)
 
 
 def _difference(one: Answers, other: Answers, rate: float) -> tuple[float, float, float]:

@@ -13,9 +13,12 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import SimpleITK as sitk
 from scipy import ndimage
+
+from preprocessing.geometry import Triple
+from preprocessing.lidc.nodule_folder import read_nodule_folder
+from runs.csv_text import numbers, read_lines
 
 FloatVolume = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -71,24 +74,20 @@ class NoduleCrop:
 
 
 def load_nodule_crops(folder: Path) -> list[NoduleCrop]:
-    """The nodules of a folder with `nodules.csv`, `image/` and `mask/` (NIfTI, true HU), at 1 mm, in file order.
+    """The nodules of a folder at 1 mm, in file order.
 
     Raises:
-        FileNotFoundError: when `nodules.csv` is not there.
+        FileNotFoundError, UsageError: see `read_nodule_folder`.
     """
-    table = pd.read_csv(folder / "nodules.csv")
     crops = []
-    for row in table.to_dict("records"):
-        image = sitk.ReadImage(str(folder / "image" / str(row["voi"])), sitk.sitkFloat32)
-        outline = sitk.ReadImage(str(folder / "mask" / str(row["voi"])), sitk.sitkFloat32)
-        hu, mask = at_1mm(image), at_1mm(outline)
+    for nodule in read_nodule_folder(folder):
+        spacing = nodule.geometry.spacing_mm
+        hu, mask = at_1mm(nodule.hu, spacing), at_1mm(nodule.mask.astype(np.float32), spacing)
         middle = cast(tuple[float, float, float], tuple(float(c) for c in ndimage.center_of_mass(mask)))
-        spacing = image.GetSpacing()
-        piece = Piece(
-            hu, faded(hu.shape, SLAB_FADE_MM), middle, float(row["diameter_mm"]), str(row["patient_id"]), spacing[2]
-        )
-        weight = feathered(mask) * faded(hu.shape, OUTLINE_FADE_MM)
-        crops.append(NoduleCrop(piece, replace(piece, weight=weight)))
+        weight = faded(hu.shape, SLAB_FADE_MM)
+        piece = Piece(hu, weight, middle, nodule.diameter_mm, nodule.patient_id, spacing[2])
+        outline = feathered(mask) * faded(hu.shape, OUTLINE_FADE_MM)
+        crops.append(NoduleCrop(piece, replace(piece, weight=outline)))
     return crops
 
 
@@ -97,36 +96,36 @@ def load_cubes(folder: Path) -> list[Piece]:
 
     Raises:
         FileNotFoundError: when `crops.csv` is not there.
+        UsageError: a column is missing or a cell is no number.
         ValueError: a cube that is not at 1 mm.
     """
-    table = pd.read_csv(folder / "crops.csv", dtype={"patient_id": str})
+    path = folder / "crops.csv"
+    measures = ("center_z", "center_y", "center_x", "diameter_mm")
+    table = read_lines(path, ("file", "patient_id", *measures), ("file", "patient_id"))
+    columns = (numbers(path, table, name) for name in measures)
     cubes = []
-    for row in table.to_dict("records"):
-        image = sitk.ReadImage(str(folder / "image" / str(row["file"])), sitk.sitkFloat32)
+    for file, patient, z, y, x, diameter in zip(table["file"], table["patient_id"], *columns, strict=True):
+        image = sitk.ReadImage(str(folder / "image" / file), sitk.sitkFloat32)
         if not np.allclose(image.GetSpacing(), 1.0, atol=0.01):
-            raise ValueError(f"cubes must have voxels of 1 mm, got {image.GetSpacing()} in {row['file']}")
+            raise ValueError(f"cubes must have voxels of 1 mm, got {image.GetSpacing()} in {file}")
         hu = sitk.GetArrayFromImage(image)
-        center = (float(row["center_z"]), float(row["center_y"]), float(row["center_x"]))
-        cubes.append(
-            Piece(hu, faded(hu.shape, CUBE_FADE_MM), center, float(row["diameter_mm"]), str(row["patient_id"]))
-        )
+        cubes.append(Piece(hu, faded(hu.shape, CUBE_FADE_MM), (z, y, x), diameter, patient))
     return cubes
 
 
-def at_1mm(image: sitk.Image) -> FloatVolume:
-    """(Z, Y, X) at 1 mm, linear, over the outer faces of the voxels."""
-    old = np.asarray(image.GetSpacing())
+def at_1mm(values: FloatVolume, spacing_mm: Triple) -> FloatVolume:
+    """(Z, Y, X) at 1 mm, linear, over the outer faces of the voxels; `spacing_mm` is x, y, z."""
+    old = np.asarray(spacing_mm)
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(spacing_mm)
     size = np.maximum(1, np.ceil(np.asarray(image.GetSize()) * old)).astype(int)
-    identity = sitk.Image(image)
-    identity.SetOrigin((0.0, 0.0, 0.0))
-    identity.SetDirection(np.eye(3).ravel().tolist())
     filter_ = sitk.ResampleImageFilter()
     filter_.SetSize(size.tolist())
     filter_.SetOutputSpacing([1.0] * 3)
     filter_.SetOutputOrigin(((1.0 - old) / 2).tolist())
     filter_.SetInterpolator(sitk.sitkLinear)
     filter_.UseNearestNeighborExtrapolatorOn()
-    return cast(FloatVolume, sitk.GetArrayFromImage(filter_.Execute(identity)))
+    return cast(FloatVolume, sitk.GetArrayFromImage(filter_.Execute(image)))
 
 
 def faded(shape: tuple[int, ...], fade_mm: tuple[float, float]) -> FloatVolume:

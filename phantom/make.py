@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -30,6 +29,7 @@ from preprocessing.splits import SplitSettings
 from runs.csv_text import write_csv
 from runs.entry import UsageError, run
 from runs.seeds import stream
+from runs.writing import write_json
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def make_patient(out: Path, seed: int, chest: ChestSettings, enrichment: float, 
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     _write(made, part, patient, key, rng)
-    _write_json(_truth_path(out, index), truth)
+    write_json(_truth_path(out, index), truth)
     final = out / "dicom" / patient
     shutil.rmtree(final, ignore_errors=True)
     final.parent.mkdir(exist_ok=True)
@@ -234,12 +234,6 @@ def _read_truth(out: Path, index: int) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(_truth_path(out, index).read_text(encoding="utf-8")))
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
 def _summarise(out: Path, truths: list[dict[str, Any]], recipe: dict[str, Any]) -> None:
     rows = [(t["patient_id"], n) for t in truths for n in t["nodules"]]
     write_annotations(
@@ -261,7 +255,7 @@ def _summarise(out: Path, truths: list[dict[str, Any]], recipe: dict[str, Any]) 
         "prevalence": round(float(labels["cancer"].mean()), 6),
         "probabilities": {t["patient_id"]: round(t["probability"], 6) for t in truths},
     }
-    _write_json(out / "cohort.json", summary)
+    write_json(out / "cohort.json", summary)
 
 
 def _nodule_table(rows: Iterable[tuple[str, dict[str, Any]]]) -> pd.DataFrame:

@@ -65,10 +65,10 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> Estimate:
     """
     if not 0 <= hits <= n:
         raise ValueError(f"expected 0 <= hits <= n, got {hits} of {n}")
-    tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, hits, n - hits + 1)) if hits > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
-    return Estimate(hits / n if n else math.nan, low, high, n, "Clopper-Pearson")
+    if n == 0:
+        return Estimate(math.nan, 0.0, 1.0, 0, "Clopper-Pearson")
+    interval = stats.binomtest(hits, n).proportion_ci(level, method="exact")
+    return Estimate(hits / n, float(interval.low), float(interval.high), n, "Clopper-Pearson")
 
 
 def resample(
@@ -122,24 +122,40 @@ def bootstrap_estimate(value: float, drawn: Array, n: int, level: float = 0.95) 
 
 
 def bootstrap_comparison(value: float, drawn: Array, n: int, level: float = 0.95) -> Comparison:
-    """A difference with its percentile interval, and twice the share of draws (B,) on the rarer side of zero.
+    """A difference with its percentile interval and its `p_value`."""
+    return Comparison(bootstrap_estimate(value, drawn, n, level), p_value(drawn))
 
-    Observed and draws are counted together, so that p is never 0 (Davison & Hinkley 1997, section 4.2).
+
+def p_value(drawn: Array) -> float:
+    """Of no difference, two-sided: twice the share of drawn differences (B,) on the rarer side of zero, at most 1.
+
+    Observed and draws are counted together, so that p is never 0 (Davison & Hinkley 1997, section 4.2). Draws that
+    are NaN are left out.
     """
     defined = drawn[~np.isnan(drawn)]
     rarer = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    return Comparison(bootstrap_estimate(value, drawn, n, level), min(1.0, 2 * (rarer + 1) / (len(defined) + 1)))
+    return min(1.0, 2 * (rarer + 1) / (len(defined) + 1))
+
+
+def multiplicities(rng: np.random.Generator, units: int, repeats: int, at_once: int) -> Iterator[Floats]:
+    """How often each unit is drawn, `units` times with replacement: (B, units) in blocks, `repeats` draws in all.
+
+    Args:
+        rng: seeded; equal seeds give equal draws, whatever the blocks.
+        units: drawn from.
+        repeats: draws in all.
+        at_once: B is at most that, which bounds the memory.
+    """
+    for start in range(0, repeats, at_once):
+        size = min(at_once, repeats - start)
+        drawn = rng.integers(0, units, (size, units))
+        drawn += np.arange(size)[:, None] * units
+        yield np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
 
 
 def _draws(rows: int, repeats: int, groups: Array | None, seed: int) -> Iterator[Array]:
     """Weights (B, rows) in blocks."""
     rng = stream("classification.metrics.estimates.bootstrap", seed)
     member = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
-    units = int(member.max()) + 1
-    block = max(1, BLOCK // rows)
-    for start in range(0, repeats, block):
-        size = min(block, repeats - start)
-        drawn = rng.integers(0, units, (size, units))
-        drawn += np.arange(size)[:, None] * units
-        counts = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
+    for counts in multiplicities(rng, int(member.max()) + 1, repeats, max(1, BLOCK // rows)):
         yield counts if groups is None else counts[:, member]

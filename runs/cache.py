@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,8 @@ from typing import BinaryIO, TypeVar
 from zipfile import BadZipFile
 
 import platformdirs
+
+from runs.writing import whole
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +55,6 @@ def load(entry: Path, read: Callable[[Path], Kept]) -> Kept | None:
 def store(entry: Path, write: Callable[[BinaryIO], None], size: int = 0, limit: int = LIMIT_BYTES) -> None:
     """Keep an entry, whole or not at all, then drop the oldest of its folder beyond the limit.
 
-    Written under a name no other process can have and renamed, so that neither a killed run nor a second writer
-    leaves half an entry.
-
     Args:
         entry: its path; the ending tells its kind from others in the folder.
         write: writes the content to an open file.
@@ -64,20 +62,15 @@ def store(entry: Path, write: Callable[[BinaryIO], None], size: int = 0, limit: 
         limit: of bytes in the folder.
     """
     folder = entry.parent
-    part = folder / f".{uuid.uuid4().hex}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(folder).free < 2 * size:
             _warn_once(folder.parent, "the disk is full")
             return
-        with part.open("xb") as handle:
+        with whole(entry) as part, part.open("xb") as handle:
             write(handle)
-        part.replace(entry)
     except OSError as error:
         _warn_once(folder.parent, error.strerror or type(error).__name__)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
     prune(folder, entry.suffix, limit)
 
 

@@ -15,6 +15,8 @@ from runs.entry import UsageError
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# Columns of a wrong file that an error shows.
+MOST_NAMED = 12
 
 
 def write_csv(path: Path, table: pd.DataFrame, **options: Any) -> None:
@@ -72,12 +74,30 @@ def read_lines(path: Path, needed: Sequence[str], text: Sequence[str] = ()) -> p
         UsageError: no CSV, or a column is missing.
     """
     table = read_csv(path, text, dtype=str, na_filter=False, index_col=False, skip_blank_lines=False)
-    missing = [name for name in needed if name not in table.columns]
-    if missing:
-        raise UsageError(f"{printable(path)} must have the columns {','.join(needed)}; missing: {','.join(missing)}")
+    if fault := missing_columns(path, table, needed):
+        raise UsageError(fault)
     table.index = pd.RangeIndex(2, len(table) + 2)
     blank = (table.fillna("") == "").all(axis=1)
     return table[~blank]
+
+
+def missing_columns(path: Path, table: pd.DataFrame, needed: Sequence[str]) -> str:
+    """What to say when columns are missing: those needed, those missing and those there; nothing when all are there.
+
+    Args:
+        path: of the file.
+        table: read from it.
+        needed: columns that must be there.
+    """
+    missing = [name for name in needed if name not in table.columns]
+    if not missing:
+        return ""
+    there = ",".join(map(str, table.columns[:MOST_NAMED])) or "nothing"
+    more = ",..." if len(table.columns) > MOST_NAMED else ""
+    return (
+        f"{printable(path)} must have the columns {','.join(needed)}; missing: {','.join(missing)}; "
+        f"the first line has {there}{more}"
+    )
 
 
 def numbers(

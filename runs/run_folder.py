@@ -7,7 +7,6 @@ so that a checkpoint never goes on under a name that it does not deserve; a fini
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from runs.card import commit
 from runs.entry import UsageError
+from runs.writing import write_json
 
 SETTINGS = "settings.json"
 WEIGHTS = "weights.safetensors"
@@ -47,9 +47,7 @@ def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
         raise UsageError(
             f"'{out}' holds a training without {SETTINGS}: choose another out, or resume=false to replace it"
         )
-    part = out / f".{SETTINGS}.{os.getpid()}"
-    part.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
-    part.replace(stated)
+    write_json(stated, wanted)
 
 
 def finished(out: Path) -> Path | None:

@@ -12,16 +12,23 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from runs.entry import UsageError
+from runs.writing import whole
 
 
 def save_weights(path: Path, state: Mapping[str, torch.Tensor], card: Mapping[str, Any]) -> None:
-    """Write `path` (.safetensors, fp16) and its card `path.json` with the checksum of the weights."""
+    """Write `path` (.safetensors, fp16) and its card `path.json` with the checksum of the weights.
+
+    Both are written before either takes its place, the card last: weights beside a card are weights that are done.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     half = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous() for k, v in state.items()}
-    save_file(half, path)
-    path.chmod(0o644)  # safetensors writes it for the owner only
-    text = json.dumps({**card, "sha256": sha256(path)}, indent=2, ensure_ascii=False)
-    path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    beside = path.with_suffix(".json")
+    with whole(beside) as card_part, whole(path) as weights_part:
+        save_file(half, weights_part)
+        weights_part.chmod(0o644)  # safetensors writes it for the owner only
+        text = json.dumps({**card, "sha256": sha256(weights_part)}, indent=2, ensure_ascii=False)
+        card_part.write_text(text + "\n", encoding="utf-8")
+        beside.unlink(missing_ok=True)  # an earlier card never stands beside these weights
 
 
 def load_weights(weights: str | Path, shipped: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -198,10 +198,12 @@ def test_each_draw_gives_what_scikit_learn_gives_on_the_drawn_rows(grain):
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (5, 10), (10, 10), (238, 419)])
-def test_exact_interval_is_that_of_scipy(hits, n):
-    expected = stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
+def test_exact_interval_is_where_each_tail_holds_its_half(hits, n):
+    # Each end is the chance under which so many hits, or fewer, or more, happen in 2.5 % of samples.
     got = clopper_pearson(hits, n)
-    assert (got.low, got.high) == pytest.approx((expected.low, expected.high))
+    assert stats.binom.sf(hits - 1, n, got.low) == pytest.approx(0.025 if hits else 1)
+    assert stats.binom.cdf(hits, n, got.high) == pytest.approx(0.025 if hits < n else 1)
+    assert got.value == hits / n
 
 
 def test_exact_interval_by_hand():

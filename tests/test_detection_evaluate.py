@@ -154,7 +154,7 @@ def test_against_another_submission(settings: EvaluateSettings, tmp_path: Path) 
     table[table["probability"] < 0.99].to_csv(tmp_path / "other.csv", index=False)
     report = evaluate(replace(settings, against=tmp_path / "other.csv"))
     assert report.comparison is not None
-    assert report.comparison.difference == pytest.approx(0.25)
+    assert report.comparison.difference.value == pytest.approx(0.25)
     assert any(line.startswith("against other.csv: CPM .4286, difference +0.2500") for line in lines(report))
     without = evaluate(replace(settings, against=tmp_path / "other.csv", bootstraps=0))
     assert without.comparison is None

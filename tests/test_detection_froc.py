@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from detection.candidate import Candidate, read_candidates
-from detection.froc.band import GRID, multiplicities
+from detection.froc.band import GRID
 from detection.froc.curve import ALL, RATES, FrocResult, compare, froc, score, stratified_froc
 from detection.froc.matching import Matched, Points, match, points
 from preprocessing.annotations import Nodule, read_annotations
+from runs.bootstrap import multiplicities
 from runs.seeds import stream
 from tests.froc_cases import Case, case
 
@@ -298,7 +299,7 @@ def test_each_draw_is_the_curve_of_the_scans_drawn() -> None:
     band = froc_of(cases, bootstraps=8, seed=5).band
     assert band is not None
     for draw, weights in enumerate(
-        multiplicities(stream("detection.froc.curve.bootstrap", 5), 8, len(cases.scans)).astype(int)
+        next(multiplicities(stream("detection.froc.curve.bootstrap", 5), len(cases.scans), 8, 8)).astype(int)
     ):
         drawn = Case()
         for uid, times in zip(cases.scans, weights, strict=True):
@@ -334,11 +335,13 @@ def test_a_submission_against_itself_and_against_a_better_one() -> None:
     found = case("\n".join(f"{s} nodule 0 0 0 10\n{s} candidate 0 0 0 .9" for s in "ABCD"))
     better, worse = froc_of(found, bootstraps=99), froc_of(replace(found, candidates=[]), bootstraps=99)
     outcome = compare(better, worse)
-    assert (outcome.difference, outcome.low, outcome.high) == (1, 1, 1)
-    assert outcome.p == pytest.approx(0.02)
-    assert compare(worse, better).difference == -1
+    between = outcome.difference
+    assert (between.value, between.low, between.high, between.n) == (1, 1, 1, 4)
+    assert outcome.p_value == pytest.approx(0.02)
+    assert compare(worse, better).difference.value == -1
     same = compare(better, better)
-    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
+    between = same.difference
+    assert (between.value, between.low, between.high, same.p_value) == (0, 0, 0, 1)
     for wrong in (froc_of(found), froc_of(found, bootstraps=98), froc_of(found, bootstraps=99, seed=1)):
         with pytest.raises(ValueError, match="compare needs"):
             compare(better, wrong)

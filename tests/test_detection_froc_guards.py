@@ -215,7 +215,7 @@ def test_only_guards_that_can_be_allowed_are(name: str) -> None:
 def test_messages_say_where(tmp_path: Path) -> None:
     for mistake, words in (
         ("a score that is a word", "candidates.csv: probability in line 4 is 'high'"),
-        ("a score column of another name", "candidates.csv: no column probability"),
+        ("a score column of another name", "missing: probability; the first line has seriesuid,coordX,coordY,coordZ,"),
         (
             "one id of many cut off",
             f"candidates.csv: 1 series ids are pieces of listed ids: {uid(7)[:50]!r} of {uid(7)!r}",

@@ -123,9 +123,15 @@ def test_noise_does_not_tell_a_nodules_piece_from_normal_tissue(slices_mm: float
     for _ in range(12):
         # A crop as its scanner gave it, brought to 1 mm as crops are.
         n = round(40 / slices_mm)
-        image = sitk.GetImageFromArray(rng.normal(-850, 30, (n, 40, 40)).astype(np.float32))
-        image.SetSpacing((1.0, 1.0, slices_mm))
-        crop = Piece(at_1mm(image), faded((40, 40, 40), (2.5, 4.0)), (19.5, 19.5, 19.5), 8.0, "p", slices_mm)
+        scanned = rng.normal(-850, 30, (n, 40, 40)).astype(np.float32)
+        crop = Piece(
+            at_1mm(scanned, (1.0, 1.0, slices_mm)),
+            faded((40, 40, 40), (2.5, 4.0)),
+            (19.5, 19.5, 19.5),
+            8.0,
+            "p",
+            slices_mm,
+        )
         host = rng.normal(-850, 30, (80, 80, 80)).astype(np.int16)
         tissue = tissue_like(crop, host, (40, 40, 40))
         matrix, _ = random_turn(rng)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from runs.csv_text import neutral, original, read_csv, write_csv
+from runs.csv_text import missing_columns, neutral, original, read_csv, read_lines, write_csv
 from runs.entry import UsageError
 
 FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''-x"]
@@ -40,3 +40,10 @@ def test_what_is_no_csv_is_said_by_name(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_bytes(content)
     with pytest.raises(UsageError, match=r"^bad\.csv"):
         read_csv(tmp_path / "bad.csv")
+
+
+def test_missing_columns_are_named_with_those_there(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,size\n1,2\n")
+    with pytest.raises(UsageError, match=r"^a\.csv must have the columns id,cancer; missing: cancer; .* has id,size$"):
+        read_lines(tmp_path / "a.csv", ("id", "cancer"))
+    assert missing_columns(tmp_path / "a.csv", read_csv(tmp_path / "a.csv"), ("id", "size")) == ""

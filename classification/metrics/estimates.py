@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, f1_score, roc_auc_score
 from sklearn.metrics import log_loss as log_loss_score
 
 from classification.metrics import tally as counts
+from classification.metrics.curves import Curve, curve_bands, curves
 from classification.metrics.delong import auc_delong, compare_auc_delong
 from classification.metrics.guards import checked_labels, checked_probabilities
 from classification.metrics.reliability import (
@@ -35,15 +34,9 @@ from runs.bootstrap import (
     bootstrap_comparison,
     bootstrap_estimate,
     clopper_pearson,
-    percentiles,
     resample,
 )
 from runs.entry import UsageError
-
-# The places at which curves get their band.
-GRID = np.linspace(0, 1, 101)
-# From 1 the odds are infinite; from .99 on net benefit says nothing.
-DECISION_THRESHOLDS = np.round(np.arange(1, 100) / 100, 2)
 
 
 @dataclass(frozen=True)
@@ -85,25 +78,6 @@ class MetricSettings:
                 raise UsageError(f"{name} must lie in (0, 1], the level below 1; got {', '.join(map(str, values))}")
         if not 0 < self.clip < 0.5 or self.bootstrap < 1:
             raise UsageError(f"expected clip in (0, .5) and bootstrap >= 1, got {self.clip} and {self.bootstrap}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Curve:
-    """A curve and its band.
-
-    Attributes:
-        x: (T,).
-        y: (T,).
-        band_x: (G,) where the band is known.
-        low: (G,).
-        high: (G,).
-    """
-
-    x: Array
-    y: Array
-    band_x: Array
-    low: Array
-    high: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +137,7 @@ def patient_metrics(
 
     def statistic(weights: Array) -> Mapping[str, Array]:
         tally = Tally.of(label, probability, weights)
-        figures = tally_points(tally, edges, settings) | _bands(tally)
+        figures = tally_points(tally, edges, settings) | curve_bands(tally)
         if groups is not None:
             figures |= counts.confusion(tally, settings.threshold) | {"observed": observed_frequency(tally, edges)}
         return figures
@@ -191,7 +165,7 @@ def patient_metrics(
         confusion=confusion,
         cutoffs=_cutoffs(sample, settings),
         reliability=reliability_bins(sample, edges, level, None if groups is None else drawn["observed"]),
-        **_curves(sample, drawn, level),
+        **curves(sample, drawn, level),
         settings=settings,
     )
 
@@ -313,24 +287,3 @@ def _at_specificity(target: float) -> str:
 
 def _at_sensitivity(target: float) -> str:
     return f"specificity_at_sensitivity_{target:g}"
-
-
-def _bands(tally: Tally) -> dict[str, Array]:
-    return {
-        "roc": counts.sensitivity_at(tally, 1 - GRID),
-        "precision_recall": counts.precision_at(tally, GRID[1:]),
-        "decision": counts.net_benefit(tally, DECISION_THRESHOLDS),
-    }
-
-
-def _curves(sample: Tally, drawn: Mapping[str, Array], level: float) -> dict[str, Any]:
-    found, alarms = sample.found[0], sample.alarms[0]
-    band = partial(percentiles, level=level)
-    recall, precision = found[1:] / found[-1], found[1:] / (found[1:] + alarms[1:])
-    benefit = counts.net_benefit(sample, DECISION_THRESHOLDS)[0]
-    return {
-        "roc": Curve(alarms / alarms[-1], found / found[-1], GRID, *band(drawn["roc"])),
-        "precision_recall": Curve(recall, precision, GRID[1:], *band(drawn["precision_recall"])),
-        "decision": Curve(DECISION_THRESHOLDS, benefit, DECISION_THRESHOLDS, *band(drawn["decision"])),
-        "treat_all": counts.net_benefit_of_all(sample, DECISION_THRESHOLDS)[0],
-    }

@@ -10,7 +10,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from classification.metrics.estimates import Curve, PatientMetrics
+from classification.metrics.curves import Curve
+from classification.metrics.estimates import PatientMetrics
 from classification.metrics.table import counted
 from runs.bootstrap import Estimate
 

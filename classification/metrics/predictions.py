@@ -16,7 +16,7 @@ from classification.metrics.guards import (
     doubts,
 )
 from runs.bootstrap import Array
-from runs.csv_text import read_csv
+from runs.csv_text import missing_columns, read_csv
 from runs.guards import Caution, GuardError
 
 MATCHING = "rows are matched by id, as exact text; their order in the files plays no part"
@@ -82,10 +82,8 @@ def read_table(path: Path) -> pd.DataFrame:
     if not path.stat().st_size:
         raise GuardError(Guard.NO_ROWS, f"{path.name} is empty")
     table = read_csv(path, ("id",), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False)
-    missing = [name for name in ("id", "cancer") if name not in table.columns]
-    if missing:
-        got = ", ".join(map(str, table.columns[:5]))
-        raise GuardError(Guard.MISSING_COLUMN, f"{path.name}: expected the columns id,cancer[,...], got {got}")
+    if fault := missing_columns(path, table, ("id", "cancer")):
+        raise GuardError(Guard.MISSING_COLUMN, fault)
     if table.empty:
         raise GuardError(Guard.NO_ROWS, f"{path.name} has a header and no rows")
     twice = table["id"][table["id"].duplicated()].unique()

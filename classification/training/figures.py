@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from classification.bags.noisy_or import NoisyOrBag
@@ -15,6 +14,7 @@ from classification.network import RATING_SCALES, NoduleOutputs
 from classification.training.samples import Samples
 from classification.training.settings import TrainSettings
 from runs.bootstrap import Array
+from runs.csv_text import numbers, read_lines
 
 
 def auc_figure(label: Array, scores: dict[str, Array], groups: Array, repeats: int, seed: int = 0) -> dict[str, Any]:
@@ -73,8 +73,9 @@ def malignancy_figure(samples: Samples, scores: dict[str, Array], repeats: int) 
 
 def diagnosis_figure(kept: Samples, scores: dict[str, Array], diagnosis: Path, repeats: int) -> dict[str, Any]:
     """Patient diagnosis, cancer against benign, by each patient's largest value."""
-    table = pd.read_csv(diagnosis)
-    known = {p: d >= 2 for p, d in zip(table["patient_id"], table["diagnosis"], strict=True) if d >= 1}
+    table = read_lines(diagnosis, ("patient_id", "diagnosis"), ("patient_id",))
+    found = numbers(diagnosis, table, "diagnosis")
+    known = {p: d >= 2 for p, d in zip(table["patient_id"], found, strict=True) if d >= 1}
     ids = [p for p in np.unique(kept.patients[kept.is_nodule]) if p in known]
     best = {
         name: np.array([score[(kept.patients == p) & kept.is_nodule].max() for p in ids])

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import SimpleITK as sitk
 from scipy import ndimage
-from tqdm import tqdm
 
 from classification.network import RATING_SCALES, from_rating
-from preprocessing.geometry import Geometry
+from preprocessing.lidc.nodule_folder import BoxedNodule, read_nodule_folder
 from preprocessing.patches import extract_patch
 from preprocessing.prepare import PreparedScan
 from preprocessing.resample import resample_isotropic
 from preprocessing.splits import FOLDS, SplitSettings, fold_of
 from preprocessing.volume import HU_MAX, HU_MIN, Volume
+from runs.entry import UsageError
 
 # Stored crops are larger than what the network sees, so that training can shift them.
 STORED = 40
@@ -86,39 +84,34 @@ def folds_of(samples: Samples, split: SplitSettings) -> npt.NDArray[np.int64]:
 
 
 def read_nodules(folder: Path) -> Samples:
-    """The LIDC nodules of `nodules.csv`: voxels from `image/` at 1 mm, centred on the centroid of `mask/`.
+    """The LIDC nodules of a folder: voxels at 1 mm, centred on the centroid of the mask.
 
-    The NIfTI files' origin is flipped against LUNA16's world and is not used: everything here is relative to
-    the box. Beyond the box the border is repeated, as `classification.crops` repeats it for every crop.
+    Beyond the box the border is repeated, as `classification.crops` repeats it for every crop.
 
     Raises:
-        FileNotFoundError: no such folder or table.
-        ValueError: a column is missing.
+        FileNotFoundError, UsageError: see `read_nodule_folder`; a table without rows too.
     """
-    table = pd.read_csv(folder / "nodules.csv", dtype={"patient_id": str})
-    missing = {"patient_id", "diameter_mm", "voi", *RATING_SCALES} - set(table.columns)
-    if missing:
-        raise ValueError(f"nodules.csv must have more columns; missing: {sorted(missing)}")
-    crops = [
-        _box_crop(folder / "image" / name, folder / "mask" / name)
-        for name in tqdm(table["voi"].tolist(), desc="LIDC nodules", disable=None)
-    ]
-    ratings = np.stack([[from_rating(n, v) for v in table[n].tolist()] for n in RATING_SCALES], axis=1)
+    crops, rows = [], []
+    for nodule in read_nodule_folder(folder, tuple(RATING_SCALES)):
+        crops.append(_box_crop(nodule))
+        ratings = [from_rating(name, nodule.ratings[name]) for name in RATING_SCALES]
+        rows.append((nodule.diameter_mm, ratings, nodule.patient_id))
+    if not rows:
+        raise UsageError(f"{folder} must list nodules in its table; there are none")
+    diameters, rated, patients = zip(*rows, strict=True)
     return Samples(
         np.stack(crops),
-        table["diameter_mm"].to_numpy(np.float32),
-        np.ones(len(table), dtype=bool),
-        ratings.astype(np.float32),
-        table["patient_id"].to_numpy(str),
+        np.array(diameters, np.float32),
+        np.ones(len(rows), dtype=bool),
+        np.array(rated, np.float32),
+        np.array(patients, str),
     )
 
 
-def _box_crop(image_path: Path, mask_path: Path) -> npt.NDArray[np.int16]:
-    image, mask = sitk.ReadImage(str(image_path)), sitk.ReadImage(str(mask_path))
-    hu = np.clip(sitk.GetArrayFromImage(image), HU_MIN, HU_MAX).astype(np.int16)
-    geometry = Geometry(hu.shape, image.GetSpacing(), (0.0, 0.0, 0.0), np.eye(3))
-    center_mm = geometry.to_world(np.argwhere(sitk.GetArrayFromImage(mask) > 0).mean(0))
-    fine = resample_isotropic(Volume(hu, geometry, "lidc"), 1.0)
+def _box_crop(nodule: BoxedNodule) -> npt.NDArray[np.int16]:
+    hu = np.clip(nodule.hu, HU_MIN, HU_MAX).astype(np.int16)
+    center_mm = nodule.geometry.to_world(np.argwhere(nodule.mask).mean(0))
+    fine = resample_isotropic(Volume(hu, nodule.geometry, "lidc"), 1.0)
     padded = np.pad(fine.hu, STORED, mode="edge")
     return extract_patch(padded, fine.geometry.to_voxel(center_mm) + STORED, (STORED,) * 3)
 

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from detection.froc.matching import FloatArray, IntArray
+from runs.bootstrap import multiplicities
 from runs.seeds import stream
 
 # Where bands are kept: sixteen steps an octave from 1/8 to 8, so that every sixteenth is one of the seven rates.
@@ -103,20 +104,12 @@ def bands(
     n_scans = false.shape[0]
     rng = stream("detection.froc.curve.bootstrap", seed)
     draws: dict[str, list[FloatArray]] = {name: [] for name in found}
-    for start in range(0, bootstraps, CHUNK):
-        weights = multiplicities(rng, min(CHUNK, bootstraps - start), n_scans)
+    for weights in multiplicities(rng, n_scans, bootstraps, CHUNK):
         fps = curves(weights, false) / n_scans
         for name, of_group in found.items():
             rows = zip(fps, curves(weights, of_group), weights @ nodules[name], strict=True)
             draws[name] += [np.interp(GRID, x, y / n) if n else np.full(len(GRID), np.nan) for x, y, n in rows]
     return {name: _band(np.array(of_group), seed) for name, of_group in draws.items()}
-
-
-def multiplicities(rng: np.random.Generator, draws: int, n_scans: int) -> FloatArray:
-    """(draws, n_scans): how often each scan is drawn, n_scans times with replacement."""
-    drawn = rng.integers(0, n_scans, (draws, n_scans)) + n_scans * np.arange(draws)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=draws * n_scans)
-    return counts.reshape(draws, n_scans).astype(np.float64)
 
 
 def _band(draws: FloatArray, seed: int) -> Band:

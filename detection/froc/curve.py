@@ -26,6 +26,7 @@ from detection.froc.matching import (
 )
 from detection.froc.strata import flat, strata
 from preprocessing.annotations import Nodule
+from runs.bootstrap import Comparison, Estimate, p_value
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 ALL = "all"
@@ -63,23 +64,6 @@ class FrocResult:
     def cpm(self) -> float:
         """Competition performance metric: mean sensitivity at the seven rates."""
         return float(self.at().mean())
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Paired bootstrap of two submissions on the same scans.
-
-    Attributes:
-        difference: CPM of the first minus CPM of the second.
-        low: lower end of its 95 % interval.
-        high: upper end.
-        p: two-sided: twice the share of draws on the other side of zero, with one draw added, at most 1.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p: float
 
 
 def froc(
@@ -172,7 +156,7 @@ def score(
 
 
 def compare(first: FrocResult, second: FrocResult) -> Comparison:
-    """Difference in CPM between two submissions, on the same bootstrap draws.
+    """Difference in CPM between two submissions, first minus second, on the same bootstrap draws.
 
     Raises:
         ValueError: the draws differ: other scans, seeds or numbers of draws, or no bootstrap at all.
@@ -184,9 +168,9 @@ def compare(first: FrocResult, second: FrocResult) -> Comparison:
         raise ValueError("compare needs the same seed and number of draws on both sides")
     differences = a.cpm_draws - b.cpm_draws
     low, high = interval(differences)
-    tail = min((differences <= 0).sum(), (differences >= 0).sum())
-    p = min(1.0, 2 * (tail + 1) / (np.isfinite(differences).sum() + 1))
-    return Comparison(first.cpm - second.cpm, float(low), float(high), float(p))
+    method = f"bootstrap by scan, {len(differences)} draws, order statistics"
+    difference = Estimate(first.cpm - second.cpm, float(low), float(high), first.n_scans, method)
+    return Comparison(difference, p_value(differences))
 
 
 def _match(

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from detection.froc.band import GRID
-from detection.froc.curve import ALL, RATES, Comparison, FrocResult
+from detection.froc.curve import ALL, RATES, FrocResult
 from detection.froc.matching import FloatArray, Matched
+from runs.bootstrap import Comparison
 from runs.csv_text import write_csv as write_table
 from runs.guards import Caution
 
@@ -127,7 +128,8 @@ def _against_line(scored: Scored, other: Scored, comparison: Comparison | None) 
     text = f"against {other.name}: CPM {short(other.all.cpm)}, difference {difference:+.4f}"
     if comparison is None:
         return text
-    return f"{text} (95 % {comparison.low:+.4f} to {comparison.high:+.4f}), p = {comparison.p:.3f}"
+    between = comparison.difference
+    return f"{text} (95 % {between.low:+.4f} to {between.high:+.4f}), p = {comparison.p_value:.3f}"
 
 
 def _row(name: str, n: int | str, values: FloatArray, mean: float) -> str:
@@ -176,9 +178,9 @@ def _against(other: Scored, comparison: Comparison | None) -> dict[str, Any]:
     content: dict[str, Any] = {"file": other.name, **_scored(other)}
     if comparison is not None:
         content["cpm_difference"] = {
-            "first_minus_second": _number(comparison.difference),
-            "interval": _numbers((comparison.low, comparison.high)),
-            "p": _number(comparison.p),
+            "first_minus_second": _number(comparison.difference.value),
+            "interval": _numbers((comparison.difference.low, comparison.difference.high)),
+            "p": _number(comparison.p_value),
         }
     return content
 

@@ -22,7 +22,7 @@ from detection.froc.guards import (
 )
 from detection.froc.matching import FloatArray, Points, inside, points
 from preprocessing.luna16.files import series_column
-from runs.csv_text import printable, read_csv
+from runs.csv_text import missing_columns, printable, read_csv
 from runs.guards import Caution, GuardError
 
 CENTER = ("coordX", "coordY", "coordZ")
@@ -117,10 +117,8 @@ def _read(path: Path, value: str) -> _Columns:
     empty = not path.stat().st_size
     table = pd.DataFrame() if empty else read_csv(path, ("seriesuid",), dtype=object, na_filter=False, index_col=False)
     wanted = ("seriesuid", *CENTER, value)
-    missing = [name for name in wanted if name not in table.columns]
-    if missing:
-        there = ", ".join(map(str, table.columns)) or "nothing"
-        raise _wrong(Guard.MISSING_COLUMNS, path, f"no column {', '.join(missing)}; the first line has {there}")
+    if fault := missing_columns(path, table, wanted):
+        raise GuardError(Guard.MISSING_COLUMNS, fault)
     center = np.column_stack([_numbers(path, table, name) for name in CENTER])
     texture = _numbers(path, table, TEXTURE, may_be_empty=value != TEXTURE) if TEXTURE in table.columns else None
     return _Columns(table["seriesuid"].astype(str).tolist(), center, _numbers(path, table, value), texture)

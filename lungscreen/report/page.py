@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from detection.pictures.key_images import PANEL_PX, file_stem, key_views, overvi
 from lungscreen.report.wording import RATING_ENDS, fixed, grid, in_hundred, percent, place, slice_words, tail, warning
 from preprocessing.intake.scan import Scan
 from preprocessing.prepare import PreparedScan
+from runs.writing import whole
 
 TOP = 5
 OVERVIEW_PX = 560
@@ -238,6 +238,5 @@ def _environment() -> Environment:
 def _write(path: Path, text: str) -> None:
     """Whole or not at all: a killed run leaves no half page."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    partial.write_text(text, encoding="utf-8", errors="replace", newline="\n")
-    partial.replace(path)
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8", errors="replace", newline="\n")
