@@ -22,7 +22,7 @@ from runs.entry import UsageError
 from runs.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
-DEFAULT_WEIGHTS = "compact-v1"
+DEFAULT_WEIGHTS = "compact-v2"
 
 
 @dataclass(frozen=True)

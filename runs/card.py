@@ -67,6 +67,7 @@ def stated(settings: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
 def without_folders(override: str) -> str:
     """`data.nodules=/home/me/lidc` as `data.nodules=lidc`."""
     key, equals, value = override.partition("=")
+    value = value.strip("'\"")
     return f"{key}{equals}{value.rstrip('/').rpartition('/')[2]}" if equals and "/" in value else override
 
 

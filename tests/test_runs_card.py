@@ -32,6 +32,7 @@ def test_paths_are_stated_by_their_last_name() -> None:
     [
         ("data.nodules=/home/someone/lidc", "data.nodules=lidc"),
         ("data.nodules=/home/someone/lidc/", "data.nodules=lidc"),
+        ("out='/home/some one/run'", "out=run"),
         ("optimizer.lr=1e-3", "optimizer.lr=1e-3"),
         ("experiment=a", "experiment=a"),
     ],
