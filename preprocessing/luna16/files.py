@@ -134,7 +134,10 @@ def read_headers(path: Path) -> dict[str, Geometry]:
 
 
 def _mhd_fields(path: Path) -> list[str]:
-    """Keys are those of MetaImage; `Position` and `Origin` are its older names for `Offset`."""
+    """Keys are those of MetaImage; `Position` and `Origin` are its older names for `Offset`.
+
+    Not read by SimpleITK, which takes a missing spacing for 1, a missing offset for 0 and a word for 0.
+    """
     values = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         key, _, value = line.partition("=")
