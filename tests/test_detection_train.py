@@ -14,21 +14,19 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from detection import train as train_module
 from detection.detector import load_detector
 from detection.models.compact.criterion import Truth
-from detection.models.compact.settings import ModelSettings
 from detection.train import train
 from detection.training.engine import DetectorTraining
 from detection.training.sampling import collate
-from detection.training.settings import DataSettings, OptimizerSettings, TrainSettings
-from runs.entry import compose_settings
-from runs.loop import TrainerSettings
+from detection.training.settings import DataSettings, TrainSettings
 from tests.patches import patches
+from tests.training_settings import detection, short
 
-TINY = ModelSettings(widths=(4, 8, 8, 8), head_width=8)
+TINY = replace(detection().model, widths=(4, 8, 8, 8), head_width=8)
+ADAMW = detection().optimizer
 
 
 def settings(out: Path, **changes: object) -> TrainSettings:
-    trainer = TrainerSettings(steps=5, batch=2, workers=0, checkpoint_steps=2, log_steps=1, accelerator="cpu")
-    return replace(TrainSettings(experiment="tiny", out=out, model=TINY, trainer=trainer), **changes)
+    return replace(detection(), experiment="tiny", out=out, model=TINY, trainer=short(), **changes)
 
 
 @pytest.fixture
@@ -41,7 +39,7 @@ def no_chests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_batch_is_learnt_by_heart() -> None:
     torch.manual_seed(0)
-    module = DetectorTraining(replace(TINY, widths=(8, 16, 16, 16), head_width=16), OptimizerSettings(), 100)
+    module = DetectorTraining(replace(TINY, widths=(8, 16, 16, 16), head_width=16), ADAMW, 100)
     data = patches()
     numbered = [data[n] for n in range(60)]
     images, truth = collate([p for p in numbered if len(p.nodules)][:2])
@@ -94,7 +92,7 @@ def test_a_finished_training_is_left_as_it_is(tmp_path: Path) -> None:
 def test_another_setting_is_refused_in_the_same_folder(tmp_path: Path) -> None:
     train(settings(tmp_path))
     with pytest.raises(ValueError, match=r"optimizer\.lr=0\.002, this one has optimizer\.lr=0\.001"):
-        train(settings(tmp_path, optimizer=OptimizerSettings(lr=1e-3)))
+        train(settings(tmp_path, optimizer=replace(ADAMW, lr=1e-3)))
     with pytest.raises(ValueError, match=r"seed=0, this one has seed=2"):
         train(settings(tmp_path, seed=2))
     # How fast it goes is no other training.
@@ -134,7 +132,7 @@ def test_a_step_runs_where_the_batch_is() -> None:
     Fake tensors refuse to mix devices as a GPU does; `meta` stands for it, as torch without CUDA cannot index fake
     tensors that claim to be there.
     """
-    module = DetectorTraining(TINY, OptimizerSettings(), 10).to("meta")
+    module = DetectorTraining(TINY, ADAMW, 10).to("meta")
     with FakeTensorMode(allow_non_fake_inputs=True):
         truth = Truth(*(torch.empty(s, device="meta") for s in ((2, 3, 4), (2, 1, 4), (2, 8, 8, 8))))
         logits, codes = module.network(torch.empty(2, 1, 32, 32, 32, device="meta"))
@@ -143,12 +141,6 @@ def test_a_step_runs_where_the_batch_is() -> None:
     assert {term.device.type for term in terms.values()} == {"meta"}
     with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match=r"devices"):
         module.criterion(logits, codes, truth._replace(known=torch.empty(2, 8, 8, 8)))
-
-
-@pytest.mark.parametrize("experiment", ["compact_context", "detector_smoke"])
-def test_experiments_compose(experiment: str) -> None:
-    composed = compose_settings(TrainSettings, "detection_train", [f"experiment={experiment}"])
-    assert composed.experiment == experiment
 
 
 @pytest.mark.slow
