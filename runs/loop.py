@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from runs.checks import at_least, between
@@ -89,6 +90,7 @@ def fit(
     settings: TrainerSettings,
     seed: int,
     out: Path,
+    further: Sequence[Logger] = (),
 ) -> None:
     """Train `module` in place; at the end it holds the averaged weights.
 
@@ -101,6 +103,7 @@ def fit(
         settings: of the loop.
         seed: of dropout and the like.
         out: for `checkpoints/` and `curves.csv`.
+        further: who is told what the curve is told.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -140,7 +143,7 @@ def fit(
             ),
             TQDMProgressBar(refresh_rate=20),
         ],
-        logger=CurveLogger(out / CURVES, first_step),
+        logger=[CurveLogger(out / CURVES, first_step), *further],
         log_every_n_steps=settings.log_steps,
         enable_model_summary=False,
         num_sanity_val_steps=0,

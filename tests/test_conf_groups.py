@@ -23,6 +23,7 @@ STAGES: dict[str, Any] = {"detection": DetectionSettings, "classification": Clas
 # Which options a stage has; what stands in `conf/` and not here belongs to nobody.
 BOTH = {
     "trainer": {"auto", "cpu", "gpu", "ddp", "smoke"},
+    "logger": {"csv", "mlflow"},
     "sweep": {"grid"},
 }
 OPTIONS = {
@@ -119,7 +120,8 @@ def test_where_a_value_came_from_makes_no_other_run() -> None:
     chosen = fingerprint("detection", "experiment=compact_context")
     typed = ["trainer.steps=4000", "trainer.batch=6", "trainer.ema_decay=0.998", "trainer.precision=bf16-mixed"]
     assert fingerprint("detection", "data=context", *typed) == chosen
-    assert fingerprint("detection", "experiment=compact_context", "trainer=gpu", "out=elsewhere") == chosen
+    elsewhere = ["trainer=gpu", "logger=mlflow", "out=elsewhere"]
+    assert fingerprint("detection", "experiment=compact_context", *elsewhere) == chosen
     assert fingerprint("detection", "experiment=compact_context", "sampling.patch=80") != chosen
     mil = fingerprint("classification", "experiment=nodule_mil")
     assert fingerprint("classification", "data=lidc_ratings", "bag=compact_v1", "trainer.steps=850") == mil

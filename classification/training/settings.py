@@ -11,6 +11,7 @@ from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
 from runs.checks import above, at_least
 from runs.loop import ONLY_SPEED, TrainerSettings
+from runs.tracking import LoggerSettings
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class TrainSettings:
         model: of the network.
         inference: candidates in a bag.
         optimizer: rates and weights of losses.
+        logger: who is told of it beside `curves.csv`.
         trainer: of the loop; the folds take their share of its steps.
         bag: of stage b.
     """
@@ -117,12 +119,13 @@ class TrainSettings:
     model: ModelSettings
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     optimizer: OptimizerSettings
+    logger: LoggerSettings = field(default_factory=LoggerSettings)
     trainer: TrainerSettings
     bag: BagSettings
 
 
 def deciding(settings: TrainSettings) -> dict[str, Any]:
     """The settings that decide what a run leaves: not its name, its place, nor what only changes the time it takes."""
-    values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume")}
+    values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume", "logger")}
     values["trainer"] = {k: v for k, v in values["trainer"].items() if k not in ONLY_SPEED}
     return values

@@ -10,6 +10,7 @@ from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
 from runs.checks import above, at_least, between, multiple_of
 from runs.loop import TrainerSettings
+from runs.tracking import LoggerSettings
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class TrainSettings:
         sampling: how patches are made.
         model: the network.
         optimizer: its steps.
+        logger: who is told of it beside `curves.csv`.
         trainer: how many of them, and on what.
     """
 
@@ -125,4 +127,5 @@ class TrainSettings:
     sampling: SamplingSettings
     model: ModelSettings
     optimizer: OptimizerSettings
+    logger: LoggerSettings = field(default_factory=LoggerSettings)
     trainer: TrainerSettings
