@@ -21,9 +21,10 @@ from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from runs.checks import at_least, between
+from runs.curve_plot import plot_curve
 from runs.curves import CurveLogger
 from runs.entry import UsageError
-from runs.run_folder import CHECKPOINTS, CURVES, last_checkpoint
+from runs.run_folder import CHECKPOINTS, CURVES, CURVES_PICTURE, last_checkpoint
 from runs.seeds import seed_of
 
 
@@ -102,7 +103,7 @@ def fit(
         collate: examples to a batch; None takes torch's own.
         settings: of the loop.
         seed: of dropout and the like.
-        out: for `checkpoints/` and `curves.csv`.
+        out: for `checkpoints/`, `curves.csv` and `curves.png`.
         further: who is told what the curve is told.
     """
     if settings.threads:
@@ -116,6 +117,7 @@ def fit(
         # Nothing is left to do, and Lightning would not even take over the averages.
         module.load_state_dict(stored["state_dict"])
         module.cpu().eval()
+        plot_curve(out / CURVES, out / CURVES_PICTURE)
         return
     loader: DataLoader[Any] = DataLoader(
         _Examples(examples),
@@ -157,6 +159,7 @@ def fit(
         warnings.filterwarnings("ignore", message=r".*does not have many workers|`isinstance\(treespec")
         trainer.fit(module, loader, ckpt_path=last, weights_only=True)
     module.cpu().eval()
+    plot_curve(out / CURVES, out / CURVES_PICTURE)
 
 
 class _Steps(Sampler[list[int]]):

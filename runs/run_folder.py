@@ -19,8 +19,9 @@ SETTINGS = "settings.json"
 WEIGHTS = "weights.safetensors"
 CHECKPOINTS = "checkpoints"
 CURVES = "curves.csv"
+CURVES_PICTURE = "curves.png"
 MLFLOW_RUN = "mlflow_run.txt"
-_OURS = (SETTINGS, WEIGHTS, "weights.json", CHECKPOINTS, CURVES, MLFLOW_RUN)
+_OURS = (SETTINGS, WEIGHTS, "weights.json", CHECKPOINTS, CURVES, CURVES_PICTURE, MLFLOW_RUN)
 
 
 def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:

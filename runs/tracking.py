@@ -14,7 +14,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, MLFlowLogger
 
 from runs.entry import UsageError
-from runs.run_folder import CURVES, MLFLOW_RUN, WEIGHTS, flat
+from runs.run_folder import CURVES, CURVES_PICTURE, MLFLOW_RUN, WEIGHTS, flat
 
 NONE, MLFLOW = "none", "mlflow"
 SQLITE = "sqlite:///"
@@ -87,7 +87,8 @@ def publish(settings: LoggerSettings, name: str, out: Path) -> None:
         return
     for path in (out / WEIGHTS, (out / WEIGHTS).with_suffix(".json")):
         client.log_artifact(run.info.run_id, str(path), "weights")
-    client.log_artifact(run.info.run_id, str(out / CURVES))
+    for path in (out / CURVES, out / CURVES_PICTURE):
+        client.log_artifact(run.info.run_id, str(path))
     try:
         client.create_registered_model(name)
     except MlflowException as error:

@@ -69,6 +69,7 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(tmp_path: Path, workers: in
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     assert curve(tmp_path / "whole") == curve(tmp_path / "cut")
+    assert (tmp_path / "whole" / "curves.png").read_bytes() == (tmp_path / "cut" / "curves.png").read_bytes()
     assert [int(row[0]) for row in curve(tmp_path / "cut")[1:]] == [2, 5, 8, 11, 14, 17, 20]
     assert again.seen[-1] == whole.seen[-1]
 
