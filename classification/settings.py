@@ -16,10 +16,10 @@ class ModelSettings:
         margins_mm: kept beyond the nodule's radius along z and in plane (see `classification.crops`).
     """
 
-    widths: tuple[int, ...] = (16, 32, 64, 96)
-    hidden: int = 64
-    crop: int = 32
-    margins_mm: tuple[float, float] = (2.0, 8.0)
+    widths: tuple[int, ...]
+    hidden: int
+    crop: int
+    margins_mm: tuple[float, float]
 
 
 @dataclass(frozen=True)

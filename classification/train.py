@@ -23,6 +23,7 @@ from runs.card import origin, stated
 from runs.entry import run
 from runs.loop import ONLY_SPEED
 from runs.run_folder import WEIGHTS, claim, finished
+from runs.tracking import further_loggers, publish
 from runs.weights import save_weights
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def train(settings: TrainSettings) -> Path:
     path = finished(settings.out)
     if path is not None and settings.resume:
         claim(settings.out, deciding(settings), resume=True)
+        publish(settings.logger, settings.experiment, settings.out)
         log.info("this training is finished: %s stays as it is (resume=false begins again)", path)
         return path
     # Read first: a folder is not claimed for data that are not there.
@@ -77,7 +79,9 @@ def train_on(learnt: Samples, kept: Samples, settings: TrainSettings) -> Path:
     bags = draw_bags(learnt, unseen, settings.bag, settings.inference.top_k, settings.seed)
     bag, loss = fit_bag(bags, settings)
     log.info("training on all %d examples, %d of them nodules", len(learnt), int(learnt.is_nodule.sum()))
-    network = fit_network(learnt, settings, settings.seed, settings.trainer.steps, settings.out)
+    parameters = stated(settings, leave_out=("out", "resume", "logger"))
+    told = further_loggers(settings.logger, settings.experiment, parameters, settings.out)
+    network = fit_network(learnt, settings, settings.seed, settings.trainer.steps, settings.out, told)
     state = torch.nn.ModuleDict({"network": network, "bag": bag}).state_dict()
     card = card_of(settings, learnt, kept)
     scores = {"network": unseen.malignancy.numpy(), "diameter_alone": learnt.diameter_mm}
@@ -89,13 +93,14 @@ def train_on(learnt: Samples, kept: Samples, settings: TrainSettings) -> Path:
         card["figures"] |= held_out_figures(kept, answers(network, kept, settings.model), bag, settings)
     path = settings.out / WEIGHTS
     save_weights(path, state, card)
+    publish(settings.logger, settings.experiment, settings.out)
     log.info("weights written to %s: %s", path, json.dumps(card["figures"]))
     return path
 
 
 def card_of(settings: TrainSettings, learnt: Samples, kept: Samples) -> dict[str, Any]:
     """What is known at the end of training, without any path of a machine."""
-    training = stated(settings, leave_out=("data", "out", "resume"))
+    training = stated(settings, leave_out=("data", "out", "resume", "logger"))
     training["trainer"] = {k: v for k, v in training["trainer"].items() if k not in ONLY_SPEED}
     return {
         "name": settings.experiment,

@@ -21,6 +21,7 @@ from runs.entry import run
 from runs.loop import ONLY_SPEED, fit
 from runs.run_folder import WEIGHTS, claim, finished
 from runs.seeds import seed_of
+from runs.tracking import further_loggers, publish
 from runs.weights import load_weights, save_weights
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def train(settings: TrainSettings) -> Path:
     claim(out, identity(settings), settings.resume)
     done = finished(out)
     if done is not None:
+        publish(settings.logger, settings.experiment, out)
         log.info("this training had ended: its weights are %s", done)
         return done
     patches, counts = load_patches(settings)
@@ -47,9 +49,11 @@ def train(settings: TrainSettings) -> Path:
     if settings.start is not None:
         model.take(load_weights(settings.start, SHIPPED)[0])
     module = DetectorTraining(model, settings.optimizer, settings.trainer.steps)
-    fit(module, patches, collate, settings.trainer, settings.seed, out)
+    told = further_loggers(settings.logger, settings.experiment, stated(settings, ("out", "resume", "logger")), out)
+    fit(module, patches, collate, settings.trainer, settings.seed, out, told)
     path = out / WEIGHTS
     save_weights(path, model.weights(), card_of(settings, counts))
+    publish(settings.logger, settings.experiment, out)
     log.info("weights written to %s", path)
     return path
 
@@ -68,7 +72,7 @@ def load_patches(settings: TrainSettings) -> tuple[HybridPatches, dict[str, int]
 
 def identity(settings: TrainSettings) -> dict[str, Any]:
     """What decides the weights: all settings but where they go and how fast."""
-    values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume")}
+    values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume", "logger")}
     values["trainer"] = {k: v for k, v in values["trainer"].items() if k not in ONLY_SPEED}
     return values
 
@@ -79,7 +83,7 @@ def card_of(settings: TrainSettings, counts: dict[str, int]) -> dict[str, Any]:
         "name": settings.experiment,
         "model": asdict(settings.model),
         "preparation": preparation(),
-        "training": stated(settings, ("model", "data", "out", "resume")),
+        "training": stated(settings, ("model", "data", "out", "resume", "logger")),
         "data": {**stated(settings.data), **counts},
         "split": settings.data.split.describe(),
         **origin(f"python -m detection.train experiment={settings.experiment}", ("lungscreen", "torch", "lightning")),

@@ -21,7 +21,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from runs.options import expand_home, quoted
 
@@ -146,6 +146,8 @@ def _settings(cfg: DictConfig, settings: type[Settings]) -> Settings:
         made = OmegaConf.to_object(cfg)
     except FrozenInstanceError as error:  # `+key=value` slips past Hydra's own check
         raise UsageError(f"no such option: {str(error).rpartition(' ')[2]}") from None
+    except MissingMandatoryValue as error:
+        raise UsageError(f"no value for {error.full_key}: give one, {error.full_key}=...") from None
     assert isinstance(made, settings)
     return made
 
@@ -161,6 +163,10 @@ def _thaw(node: DictConfig) -> None:
     OmegaConf.set_readonly(node, None)
     for key in node:
         child = node._get_node(key)
+        if isinstance(child, DictConfig) and child._is_missing():
+            # A dataclass whose values stand in YAML alone.
+            node[key] = OmegaConf.structured(child._metadata.ref_type)
+            child = node._get_node(key)
         if isinstance(child, DictConfig) and not child._is_none():
             _thaw(child)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,10 +17,14 @@ from typing import Any, Protocol
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from runs.checks import at_least, between
+from runs.curve_plot import plot_curve
 from runs.curves import CurveLogger
-from runs.run_folder import CHECKPOINTS, CURVES, last_checkpoint
+from runs.entry import UsageError
+from runs.run_folder import CHECKPOINTS, CURVES, CURVES_PICTURE, last_checkpoint
 from runs.seeds import seed_of
 
 
@@ -35,29 +39,42 @@ class TrainerSettings:
         ema_decay: of the averaged weights that a run leaves.
         precision: as Lightning names it: 32-true, bf16-mixed, 16-mixed.
         accelerator: auto, cpu or gpu.
+        devices: of that kind; -1 takes all there are. Each takes its share of every batch.
+        strategy: of several devices, as Lightning names it: auto, ddp_spawn.
         workers: processes that make examples; 0 makes them in the training process.
         threads: of torch; 0 leaves the choice to torch.
         checkpoint_steps: a run that is cut loses at most so many.
         log_steps: between the rows of the curve.
     """
 
-    steps: int = 1000
-    batch: int = 6
-    clip: float = 5.0
-    ema_decay: float = 0.995
-    precision: str = "32-true"
-    accelerator: str = "auto"
-    workers: int = 1
-    threads: int = 0
-    checkpoint_steps: int = 100
-    log_steps: int = 20
+    steps: int
+    batch: int
+    clip: float
+    ema_decay: float
+    precision: str
+    accelerator: str
+    devices: int
+    strategy: str
+    workers: int
+    threads: int
+    checkpoint_steps: int
+    log_steps: int
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "checkpoint_steps", "log_steps"):
+            at_least(f"trainer.{name}", getattr(self, name), 1)
+        for name in ("workers", "threads"):
+            at_least(f"trainer.{name}", getattr(self, name), 0)
+        between("trainer.ema_decay", self.ema_decay, 0, 1)
+        if self.devices < 1 and self.devices != -1:
+            raise UsageError(f"trainer.devices must be -1 (all) or at least 1, got {self.devices}")
 
 
 # Hardware reports and advertisements at every start.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
-# What changes the time a run takes and not where it ends.
-ONLY_SPEED = ("accelerator", "workers", "threads", "checkpoint_steps", "log_steps")
+# What changes the time a run takes and not where it ends, but for what devices round differently.
+ONLY_SPEED = ("accelerator", "devices", "strategy", "workers", "threads", "checkpoint_steps", "log_steps")
 
 
 class Numbered(Protocol):
@@ -74,6 +91,7 @@ def fit(
     settings: TrainerSettings,
     seed: int,
     out: Path,
+    further: Sequence[Logger] = (),
 ) -> None:
     """Train `module` in place; at the end it holds the averaged weights.
 
@@ -85,7 +103,8 @@ def fit(
         collate: examples to a batch; None takes torch's own.
         settings: of the loop.
         seed: of dropout and the like.
-        out: for `checkpoints/` and `curves.csv`.
+        out: for `checkpoints/`, `curves.csv` and `curves.png`.
+        further: who is told what the curve is told.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -98,6 +117,7 @@ def fit(
         # Nothing is left to do, and Lightning would not even take over the averages.
         module.load_state_dict(stored["state_dict"])
         module.cpu().eval()
+        plot_curve(out / CURVES, out / CURVES_PICTURE)
         return
     loader: DataLoader[Any] = DataLoader(
         _Examples(examples),
@@ -110,7 +130,10 @@ def fit(
         default_root_dir=out,
         max_steps=settings.steps,
         accelerator=settings.accelerator,
-        devices=1,
+        devices=settings.devices,
+        strategy=settings.strategy,
+        # The steps share out their examples themselves.
+        use_distributed_sampler=False,
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.clip,
         callbacks=[
@@ -122,11 +145,13 @@ def fit(
             ),
             TQDMProgressBar(refresh_rate=20),
         ],
-        logger=CurveLogger(out / CURVES, first_step),
+        logger=[CurveLogger(out / CURVES, first_step), *further],
         log_every_n_steps=settings.log_steps,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )  # fmt: skip
+    if settings.batch % trainer.world_size:
+        raise UsageError(f"trainer.batch={settings.batch} must be a multiple of the {trainer.world_size} devices")
     with warnings.catch_warnings():
         # Lightning does not know that the loader begins where the checkpoint ends, nor that the folder is ours.
         warnings.filterwarnings("ignore", message=r"You're resuming from a checkpoint|Checkpoint directory")
@@ -134,10 +159,11 @@ def fit(
         warnings.filterwarnings("ignore", message=r".*does not have many workers|`isinstance\(treespec")
         trainer.fit(module, loader, ckpt_path=last, weights_only=True)
     module.cpu().eval()
+    plot_curve(out / CURVES, out / CURVES_PICTURE)
 
 
 class _Steps(Sampler[list[int]]):
-    """The numbers of the examples of each step that is still to be done."""
+    """The numbers of the examples of each step that is still to be done; of several devices each takes every nth."""
 
     def __init__(self, first: int, stop: int, batch: int) -> None:
         self.first, self.stop, self.batch = first, stop, batch
@@ -147,8 +173,9 @@ class _Steps(Sampler[list[int]]):
         return self.stop
 
     def __iter__(self) -> Iterator[list[int]]:
+        device, devices = _place()
         for step in range(self.first, self.stop):
-            yield list(range(step * self.batch, (step + 1) * self.batch))
+            yield list(range(step * self.batch + device, (step + 1) * self.batch, devices))
 
 
 class _Examples(Dataset[Any]):
@@ -168,4 +195,12 @@ class _SeededSteps(Callback):
         self.seed = seed
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        torch.manual_seed(seed_of("runs.step", self.seed, trainer.global_step))
+        device = _place()[0]
+        torch.manual_seed(seed_of("runs.step", self.seed, trainer.global_step, *([device] if device else [])))
+
+
+def _place() -> tuple[int, int]:
+    """Which device of how many this process trains on."""
+    if not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()

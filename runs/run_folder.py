@@ -20,7 +20,9 @@ SETTINGS = "settings.json"
 WEIGHTS = "weights.safetensors"
 CHECKPOINTS = "checkpoints"
 CURVES = "curves.csv"
-_OURS = (SETTINGS, WEIGHTS, "weights.json", CHECKPOINTS, CURVES)
+CURVES_PICTURE = "curves.png"
+MLFLOW_RUN = "mlflow_run.txt"
+_OURS = (SETTINGS, WEIGHTS, "weights.json", CHECKPOINTS, CURVES, CURVES_PICTURE, MLFLOW_RUN)
 
 
 def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
@@ -72,7 +74,7 @@ def _clear(out: Path) -> None:
 
 
 def _compare(out: Path, found: Any, wanted: Any) -> None:
-    before, now = dict(_flat(found)), dict(_flat(wanted))
+    before, now = dict(flat(found)), dict(flat(wanted))
     for key in sorted({*before, *now}):
         old, new = before.get(key, "absent"), now.get(key, "absent")
         if old != new:
@@ -82,10 +84,11 @@ def _compare(out: Path, found: Any, wanted: Any) -> None:
             )
 
 
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings by their dotted names."""
+    if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+            yield from flat(inner, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, value
 

@@ -9,7 +9,7 @@ from classification.settings import ModelSettings
 from classification.training.samples import STORED, Samples
 from preprocessing.splits import fold_of
 
-MODEL = ModelSettings(widths=(4, 4, 4, 4), hidden=8)
+MODEL = ModelSettings(widths=(4, 4, 4, 4), hidden=8, crop=32, margins_mm=(2.0, 8.0))
 
 
 def balls(n: int, first_patient: int = 0) -> Samples:

@@ -8,8 +8,9 @@ from detection.training.sampling import Host, HybridPatches
 from detection.training.settings import SamplingSettings
 from detection.training.spheres import spheres
 from phantom.hybrid import NoduleCrop, Piece, faded, feathered
+from tests.training_settings import detection
 
-SMALL = SamplingSettings(patch=32)
+SMALL = replace(detection().sampling, patch=32)
 
 
 def ball(diameter: float, hu: float = 30.0, size: int = 31) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from classification.training.samples import Samples, folds_of
 from classification.training.settings import TrainSettings
 from preprocessing.splits import SplitSettings
 from tests.nodules import MODEL, balls
+from tests.training_settings import classification
 
 
 def test_each_example_is_answered_by_the_network_that_has_not_seen_its_fold(
@@ -37,7 +38,7 @@ def test_each_example_is_answered_by_the_network_that_has_not_seen_its_fold(
 
     monkeypatch.setattr(fit, "fold_network", network)
     monkeypatch.setattr(fit, "answers", said)
-    settings = TrainSettings(model=MODEL)
+    settings = replace(classification(), model=MODEL)
     found = fit.out_of_fold(samples, settings, tmp_path)
     folds = folds_of(samples, settings.data.split)
     assert found.nodule.tolist() == folds.tolist()
@@ -47,7 +48,7 @@ def test_each_example_is_answered_by_the_network_that_has_not_seen_its_fold(
 
 def test_nodules_of_one_fold_only_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least two folds"):
-        fit.out_of_fold(balls(4), TrainSettings(model=MODEL), tmp_path)
+        fit.out_of_fold(balls(4), replace(classification(), model=MODEL), tmp_path)
 
 
 def test_a_fold_makes_its_share_of_the_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_a_fold_makes_its_share_of_the_steps(monkeypatch: pytest.MonkeyPatch, tm
         return NoduleNetwork(MODEL.widths, MODEL.hidden)
 
     monkeypatch.setattr(fit, "fit_network", network)
-    settings = TrainSettings(model=MODEL)
+    settings = replace(classification(), model=MODEL)
     learnt = balls(16)
     first = fit.fold_network(learnt, settings, 1, 24, tmp_path / "1")
     again = fit.fold_network(learnt, settings, 1, 24, tmp_path / "1")  # finished: read, not trained

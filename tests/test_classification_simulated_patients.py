@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from classification.network import NoduleNetwork
 from classification.training.engine import answers
-from classification.training.settings import BagSettings
 from classification.training.simulated_patients import draw_bags, nodule_risks, pancan_risk
 from tests.nodules import MODEL, balls
+from tests.training_settings import classification
 
 
 def test_pancan_risk_by_hand() -> None:
@@ -25,7 +26,7 @@ def test_pancan_risk_by_hand() -> None:
 
 def test_bags_hold_the_best_scores_and_the_law() -> None:
     samples = balls(16)
-    settings = BagSettings(patients=40)
+    settings = replace(classification().bag, patients=40)
     said = answers(NoduleNetwork(MODEL.widths, MODEL.hidden), samples, MODEL)
     bags = draw_bags(samples, said, settings, 3, 0)
     assert bags.score.shape == (40, 3)

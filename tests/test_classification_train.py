@@ -13,15 +13,14 @@ import pytest
 import torch
 
 from classification.classifier import load_classifier
-from classification.settings import ModelSettings
 from classification.train import load_samples, train
 from classification.training.engine import NoduleTraining
 from classification.training.samples import Samples
-from classification.training.settings import BagSettings, DataSettings, TrainSettings
+from classification.training.settings import DataSettings, TrainSettings
 from preprocessing.splits import SplitSettings
 from runs.entry import compose_settings
-from runs.loop import TrainerSettings
 from tests.nodules import MODEL, balls
+from tests.training_settings import classification, short
 
 Batch = dict[str, torch.Tensor]
 
@@ -36,12 +35,13 @@ def _give_balls(patch: pytest.MonkeyPatch) -> None:
 
 
 def settings(out: Path, workers: int = 0, **more: Any) -> TrainSettings:
-    return TrainSettings(
+    return replace(
+        classification(),
         out=out,
         model=MODEL,
-        bag=BagSettings(patients=50, steps=5, detector="some-detector"),
+        bag=replace(classification().bag, patients=50, steps=5, detector="some-detector"),
         bootstrap=20,
-        trainer=TrainerSettings(steps=6, batch=4, workers=workers, checkpoint_steps=2, log_steps=2, accelerator="cpu"),
+        trainer=short(steps=6, batch=4, ema_decay=0.99, workers=workers, log_steps=2),
         **more,
     )
 
@@ -170,16 +170,16 @@ def test_resume_false_begins_again_with_the_folds_too(tmp_path: Path) -> None:
 def test_shipped_experiment_composes() -> None:
     made = compose_settings(TrainSettings, "classification_train", ["experiment=nodule_mil"])
     assert made.experiment == "nodule_mil"
-    assert made.bag.detector == "compact-v1"
+    assert made.bag.detector == "compact-v2"
     assert made.trainer.steps == 850
-    assert tuple(made.model.widths) == ModelSettings().widths
+    assert tuple(made.model.widths) == (16, 32, 64, 96)
     assert tuple(made.data.held_out_scans) == ("CCMD-normal001", "TCGA-DE-A4MA")
     assert all(isinstance(folder, Path) for folder in made.data.backgrounds)
 
 
 def test_no_nodules_is_a_clear_error() -> None:
     with pytest.raises(ValueError, match=r"data\.nodules"):
-        load_samples(TrainSettings(data=DataSettings()))
+        load_samples(replace(classification(), data=DataSettings()))
 
 
 def test_patients_and_scans_of_tissue_are_on_one_side(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_patients_and_scans_of_tissue_are_on_one_side(monkeypatch: pytest.Monkey
     monkeypatch.setattr("classification.train.read_nodules", lambda _: named.at(named.is_nodule))
     monkeypatch.setattr("classification.training.backgrounds.read_tissue", tissue)
     data = DataSettings(nodules=Path("somewhere"), backgrounds=(Path("there"),), split=split)
-    learnt, kept = load_samples(TrainSettings(data=data, seed=7))
+    learnt, kept = load_samples(replace(classification(), data=data, seed=7))
     assert set(kept.patients[kept.is_nodule]) == {"A"}
     assert set(learnt.patients[learnt.is_nodule]) == {"B", "C"}
     assert (int((~kept.is_nodule).sum()), int((~learnt.is_nodule).sum())) == (1, 2)

@@ -15,12 +15,11 @@ from detection import train as train_module
 from detection.detector import NoduleDetector, load_detector
 from detection.models.interface import DetectorModel, Found, Truth, build_model
 from detection.train import train
-from detection.training.settings import OptimizerSettings, TrainSettings
 from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan
 from preprocessing.volume import Volume
-from runs.loop import TrainerSettings
 from tests.patches import patches
+from tests.training_settings import detection, short
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,9 @@ def brightest(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_detector_is_trained_and_loaded_by_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chest = patches().hosts
     monkeypatch.setattr(train_module, "load_hosts", lambda *_: chest)
-    trainer = TrainerSettings(steps=2, batch=2, workers=0, accelerator="cpu")
-    quick = OptimizerSettings(lr=0.1, warmup_steps=1)
-    settings = TrainSettings(experiment="mine", out=tmp_path, trainer=trainer, optimizer=quick)
+    usual = detection()
+    quick = replace(usual.optimizer, lr=0.1, warmup_steps=1)
+    settings = replace(usual, experiment="mine", out=tmp_path, trainer=short(steps=2), optimizer=quick)
     settings = replace(settings, model=BrightestSettings())
     detector = load_detector(train(settings))
     assert detector.provenance["detector"] == "mine"

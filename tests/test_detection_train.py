@@ -13,22 +13,20 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from detection import train as train_module
 from detection.detector import load_detector
-from detection.models.compact.settings import ModelSettings
 from detection.models.interface import Truth, build_model
 from detection.train import train
 from detection.training.engine import DetectorTraining
 from detection.training.sampling import collate
-from detection.training.settings import DataSettings, OptimizerSettings, TrainSettings
-from runs.entry import compose_settings
-from runs.loop import TrainerSettings
+from detection.training.settings import DataSettings, TrainSettings
 from tests.patches import patches
+from tests.training_settings import detection, short
 
-TINY = ModelSettings(widths=(4, 8, 8, 8), head_width=8)
+TINY = replace(detection().model, widths=(4, 8, 8, 8), head_width=8)
+ADAMW = detection().optimizer
 
 
 def settings(out: Path, **changes: object) -> TrainSettings:
-    trainer = TrainerSettings(steps=5, batch=2, workers=0, checkpoint_steps=2, log_steps=1, accelerator="cpu")
-    return replace(TrainSettings(experiment="tiny", out=out, model=TINY, trainer=trainer), **changes)
+    return replace(detection(), experiment="tiny", out=out, model=TINY, trainer=short(), **changes)
 
 
 @pytest.fixture
@@ -94,7 +92,7 @@ def test_a_finished_training_is_left_as_it_is(tmp_path: Path) -> None:
 def test_another_setting_is_refused_in_the_same_folder(tmp_path: Path) -> None:
     train(settings(tmp_path))
     with pytest.raises(ValueError, match=r"optimizer\.lr=0\.002, this one has optimizer\.lr=0\.001"):
-        train(settings(tmp_path, optimizer=OptimizerSettings(lr=1e-3)))
+        train(settings(tmp_path, optimizer=replace(ADAMW, lr=1e-3)))
     with pytest.raises(ValueError, match=r"seed=0, this one has seed=2"):
         train(settings(tmp_path, seed=2))
     # How fast it goes is no other training.
@@ -143,12 +141,6 @@ def test_a_step_runs_where_the_batch_is() -> None:
     assert {term.device.type for term in terms.values()} == {"meta"}
     with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match=r"devices"):
         model.loss(images, truth._replace(known=torch.empty(2, 8, 8, 8)))
-
-
-@pytest.mark.parametrize("experiment", ["compact_context", "detector_smoke"])
-def test_experiments_compose(experiment: str) -> None:
-    composed = compose_settings(TrainSettings, "detection_train", [f"experiment={experiment}"])
-    assert composed.experiment == experiment
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import torch
 from runs.loop import TrainerSettings, fit
 from runs.run_folder import claim, finished
 from runs.seeds import stream
+from tests.training_settings import short
 
 
 class Line:
@@ -49,7 +50,7 @@ def small(stop_at: int | None = None) -> Small:
 
 
 def settings(workers: int = 0) -> TrainerSettings:
-    return TrainerSettings(steps=23, batch=2, workers=workers, checkpoint_steps=5, log_steps=3, accelerator="cpu")
+    return short(steps=23, workers=workers, checkpoint_steps=5, log_steps=3)
 
 
 def curve(out: Path) -> list[list[str]]:
@@ -68,6 +69,7 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(tmp_path: Path, workers: in
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     assert curve(tmp_path / "whole") == curve(tmp_path / "cut")
+    assert (tmp_path / "whole" / "curves.png").read_bytes() == (tmp_path / "cut" / "curves.png").read_bytes()
     assert [int(row[0]) for row in curve(tmp_path / "cut")[1:]] == [2, 5, 8, 11, 14, 17, 20]
     assert again.seen[-1] == whole.seen[-1]
 
@@ -86,7 +88,7 @@ def test_a_run_cut_after_its_last_step_ends_as_one_that_was_not(tmp_path: Path) 
 def test_the_averaged_weights_are_what_remains(tmp_path: Path) -> None:
     fast, slow = small(), small()
     fit(fast, Line(), None, settings(), 0, tmp_path / "a")
-    slowly = TrainerSettings(steps=23, batch=2, workers=0, ema_decay=0.5, accelerator="cpu")
+    slowly = short(steps=23, ema_decay=0.5, checkpoint_steps=100, log_steps=20)
     fit(slow, Line(), None, slowly, 0, tmp_path / "b")
     assert not torch.equal(fast.net[0].weight, slow.net[0].weight)
 
@@ -116,3 +118,32 @@ def test_checkpoints_of_an_unknown_run_are_not_taken_over(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="without"):
         claim(tmp_path, {"seed": 1}, resume=True)
     assert finished(tmp_path) is None
+
+
+class Sharing(Small):
+    """Notes which examples its process was given."""
+
+    def __init__(self, noted: Path) -> None:
+        super().__init__()
+        self.noted = noted
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], number: int) -> torch.Tensor:
+        with (self.noted / str(self.global_rank)).open("a") as file:
+            file.writelines(f"{self.global_step} {float(x)!r}\n" for x in batch[0][:, 0])
+        return super().training_step(batch, number)
+
+
+@pytest.mark.slow
+def test_several_devices_share_the_examples_of_every_step(tmp_path: Path) -> None:
+    module = Sharing(tmp_path)
+    before = module.net[0].weight.clone()
+    fit(module, Line(), None, short(steps=3, batch=4, devices=2, strategy="ddp_fork"), 0, tmp_path / "out")
+    numbered = [[(step, float(Line()[4 * step + n][0][0])) for n in range(4)] for step in range(3)]
+    for device in range(2):
+        rows = [line.split() for line in (tmp_path / str(device)).read_text().splitlines()]
+        expected = [pair for step in numbered for pair in step[device::2]]
+        assert [(int(step), float(x)) for step, x in rows] == expected
+    assert not torch.equal(module.net[0].weight, before)
+    assert [int(row[0]) for row in curve(tmp_path / "out")[1:]] == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"trainer\.batch=3 must be a multiple of the 2 devices"):
+        fit(small(), Line(), None, short(batch=3, devices=2, strategy="ddp_fork"), 0, tmp_path / "odd")

@@ -16,7 +16,7 @@ from runs.weights import save_weights
 
 def tiny_detector(folder: Path) -> Path:
     torch.manual_seed(0)
-    model = ModelSettings(widths=(4, 8, 8, 8), head_width=8)
+    model = ModelSettings(widths=(4, 8, 8, 8), head_width=8, anchor_sizes_mm=(4.0, 8.0, 14.0, 24.0), cell_center=1.5)
     network = build_network(model)
     torch.nn.init.constant_(network.scores[-1].bias, -3.0)  # above the threshold: untrained candidates all over
     path = folder / "tiny_detector.safetensors"
@@ -26,7 +26,7 @@ def tiny_detector(folder: Path) -> Path:
 
 def tiny_classifier(folder: Path) -> Path:
     torch.manual_seed(0)
-    model = NoduleModel(widths=(4, 4, 8, 8), hidden=8)
+    model = NoduleModel(widths=(4, 4, 8, 8), hidden=8, crop=32, margins_mm=(2.0, 8.0))
     network = NoduleNetwork(model.widths, model.hidden)
     path = folder / "tiny_classifier.safetensors"
     card = {"name": "tiny", "model": asdict(model), "inference": asdict(BagInference(3))}

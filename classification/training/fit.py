@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning.pytorch.loggers import Logger
 
 from classification.bags.noisy_or import NoisyOrBag
 from classification.network import NoduleNetwork, NoduleOutputs
@@ -24,12 +26,14 @@ from runs.weights import load_weights, save_weights
 log = logging.getLogger(__name__)
 
 
-def fit_network(samples: Samples, settings: TrainSettings, seed: int, steps: int, out: Path) -> NoduleNetwork:
+def fit_network(
+    samples: Samples, settings: TrainSettings, seed: int, steps: int, out: Path, further: Sequence[Logger] = ()
+) -> NoduleNetwork:
     """Stage a: the network as its weights are stored; goes on from what a killed run left in `out`."""
     torch.manual_seed(seed_of("classification.weights", seed))
     training = NoduleTraining(settings.model, settings.optimizer, steps)
     examples = NumberedCrops(samples, settings.model, seed)
-    loop.fit(training, examples, None, replace(settings.trainer, steps=steps), seed, out)
+    loop.fit(training, examples, None, replace(settings.trainer, steps=steps), seed, out, further)
     # fp16, so that figures and the bag belong to what is shipped.
     return training.network.half().float().eval()
 

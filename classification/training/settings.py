@@ -1,4 +1,4 @@
-"""The numbers of stage 2; `conf/` overrides them, networks never read them."""
+"""The types of stage 2's settings and what they must be; the numbers stand in `conf/`, networks never read them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from classification.settings import InferenceSettings, ModelSettings
 from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
+from runs.checks import above, at_least
 from runs.loop import ONLY_SPEED, TrainerSettings
+from runs.tracking import LoggerSettings
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,14 @@ class DataSettings:
     backgrounds: tuple[Path, ...] = ()
     held_out_scans: tuple[str, ...] = ()
     phantoms: int = 0
-    tissue_per_scan: int = 150
+    tissue_per_scan: int = 0
     ignored: tuple[IgnoredPlace, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
     diagnosis: Path | None = None
+
+    def __post_init__(self) -> None:
+        at_least("data.phantoms", self.phantoms, 0)
+        at_least("data.tissue_per_scan", self.tissue_per_scan, 0)
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,14 @@ class OptimizerSettings:
         rating_weight: of the rating loss beside the two classification losses.
     """
 
-    lr: float = 3e-3
-    weight_decay: float = 1e-3
-    rating_weight: float = 2.0
+    lr: float
+    weight_decay: float
+    rating_weight: float
+
+    def __post_init__(self) -> None:
+        above("optimizer.lr", self.lr, 0)
+        at_least("optimizer.weight_decay", self.weight_decay, 0)
+        at_least("optimizer.rating_weight", self.rating_weight, 0)
 
 
 @dataclass(frozen=True)
@@ -65,15 +76,22 @@ class BagSettings:
         steps: of LBFGS.
     """
 
-    patients: int = 4000
-    max_false: int = 5
-    detector: str = ""
-    score_true: tuple[float, float] = (1.0, 1.5)
-    score_false: tuple[float, float] = (-1.5, 1.2)
-    steps: int = 60
+    patients: int
+    max_false: int
+    detector: str
+    score_true: tuple[float, float]
+    score_false: tuple[float, float]
+    steps: int
+
+    def __post_init__(self) -> None:
+        for name in ("patients", "steps"):
+            at_least(f"bag.{name}", getattr(self, name), 1)
+        at_least("bag.max_false", self.max_false, 0)
+        for name in ("score_true", "score_false"):
+            at_least(f"bag.{name}, its deviation,", getattr(self, name)[1], 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """One training run (`python -m classification.train`).
 
@@ -87,6 +105,7 @@ class TrainSettings:
         model: of the network.
         inference: candidates in a bag.
         optimizer: rates and weights of losses.
+        logger: who is told of it beside `curves.csv`.
         trainer: of the loop; the folds take their share of its steps.
         bag: of stage b.
     """
@@ -97,15 +116,16 @@ class TrainSettings:
     resume: bool = True
     bootstrap: int = 1000
     data: DataSettings = field(default_factory=DataSettings)
-    model: ModelSettings = field(default_factory=ModelSettings)
+    model: ModelSettings
     inference: InferenceSettings = field(default_factory=InferenceSettings)
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    trainer: TrainerSettings = field(default_factory=lambda: TrainerSettings(steps=800, batch=16, ema_decay=0.99))
-    bag: BagSettings = field(default_factory=BagSettings)
+    optimizer: OptimizerSettings
+    logger: LoggerSettings = field(default_factory=LoggerSettings)
+    trainer: TrainerSettings
+    bag: BagSettings
 
 
 def deciding(settings: TrainSettings) -> dict[str, Any]:
     """The settings that decide what a run leaves: not its name, its place, nor what only changes the time it takes."""
-    values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume")}
+    values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume", "logger")}
     values["trainer"] = {k: v for k, v in values["trainer"].items() if k not in ONLY_SPEED}
     return values

@@ -1,4 +1,4 @@
-"""The numbers of a training; `conf/` overrides them."""
+"""The types of a training's settings and what they must be; the numbers stand in `conf/`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from detection.models.compact.settings import ModelSettings
 from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
+from runs.checks import above, at_least, between, multiple_of
 from runs.loop import TrainerSettings
+from runs.tracking import LoggerSettings
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,14 @@ class OptimizerSettings:
         warmup_steps: linear warm-up.
     """
 
-    lr: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup_steps: int = 100
+    lr: float
+    weight_decay: float
+    warmup_steps: int
+
+    def __post_init__(self) -> None:
+        above("optimizer.lr", self.lr, 0)
+        at_least("optimizer.weight_decay", self.weight_decay, 0)
+        at_least("optimizer.warmup_steps", self.warmup_steps, 0)
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,22 @@ class SamplingSettings:
         density_hu: by how much: least and most.
     """
 
-    patch: int = 64
-    cubes: float = 0.5
-    nodules: float = 1.2
-    tissue: float = 1.0
-    slabs: float = 0.5
-    large_share: float = 0.5
-    dense_share: float = 0.5
-    density_hu: tuple[float, float] = (-50.0, 170.0)
+    patch: int
+    cubes: float
+    nodules: float
+    tissue: float
+    slabs: float
+    large_share: float
+    dense_share: float
+    density_hu: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        multiple_of("sampling.patch", self.patch, 16)
+        for name in ("cubes", "slabs", "large_share", "dense_share"):
+            between(f"sampling.{name}", getattr(self, name), 0, 1)
+        for name in ("nodules", "tissue"):
+            at_least(f"sampling.{name}", getattr(self, name), 0)
+        at_least("sampling.density_hu, its second,", self.density_hu[1], self.density_hu[0])
 
 
 @dataclass(frozen=True)
@@ -71,8 +86,8 @@ class DataSettings:
 
     hosts: tuple[Path, ...] = ()
     held_out_hosts: tuple[str, ...] = ()
-    phantoms: int = 4
-    phantom_share: float = 0.25
+    phantoms: int = 0
+    phantom_share: float = 0.0
     nodules: Path | None = None
     context: Path | None = None
     split: SplitSettings = field(default_factory=SplitSettings)
@@ -80,8 +95,12 @@ class DataSettings:
     ignored: tuple[IgnoredPlace, ...] = ()
     sources: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        at_least("data.phantoms", self.phantoms, 0)
+        between("data.phantom_share", self.phantom_share, 0, 1)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """One training run (`python -m detection.train`).
 
@@ -95,6 +114,7 @@ class TrainSettings:
         sampling: how patches are made.
         model: the network.
         optimizer: its steps.
+        logger: who is told of it beside `curves.csv`.
         trainer: how many of them, and on what.
     """
 
@@ -104,7 +124,8 @@ class TrainSettings:
     resume: bool = True
     start: str | None = None
     data: DataSettings = field(default_factory=DataSettings)
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    model: ModelSettings = field(default_factory=ModelSettings)
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    sampling: SamplingSettings
+    model: ModelSettings
+    optimizer: OptimizerSettings
+    logger: LoggerSettings = field(default_factory=LoggerSettings)
+    trainer: TrainerSettings

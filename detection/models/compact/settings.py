@@ -17,8 +17,8 @@ class ModelSettings:
         cell_center: voxel coordinate of the middle of output cell 0; 1.5 is the middle of its four voxels.
     """
 
+    widths: tuple[int, ...]
+    head_width: int
+    anchor_sizes_mm: tuple[float, ...]
+    cell_center: float
     kind: str = "compact"
-    widths: tuple[int, ...] = (16, 32, 64, 96)
-    head_width: int = 48
-    anchor_sizes_mm: tuple[float, ...] = (4.0, 8.0, 14.0, 24.0)
-    cell_center: float = 1.5

@@ -1,0 +1,144 @@
+"""Every experiment and every option of every group fits the command it is for, and no other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.errors import HydraException
+
+import conf
+import detection.train
+from classification.training.settings import TrainSettings as ClassificationSettings
+from classification.training.settings import deciding
+from detection.training.settings import TrainSettings as DetectionSettings
+from runs.entry import UsageError, compose_settings
+
+ROOT = Path(conf.__file__).parent
+STAGES: dict[str, Any] = {"detection": DetectionSettings, "classification": ClassificationSettings}
+# Which options a stage has; what stands in `conf/` and not here belongs to nobody.
+BOTH = {
+    "trainer": {"auto", "cpu", "gpu", "ddp", "smoke"},
+    "logger": {"csv", "mlflow"},
+    "sweep": {"grid"},
+}
+OPTIONS = {
+    "detection": BOTH | {
+        "model": {"compact"}, "data": {"phantoms", "context"}, "sampling": {"hybrid"}, "optimizer": {"adamw"},
+        "experiment": {"compact_context", "detector_smoke"},
+    },
+    "classification": BOTH | {
+        "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},
+        "bag": {"noisy_or", "compact_v2"}, "experiment": {"nodule_mil"},
+    },
+}  # fmt: skip
+FILES = sorted((p.parent.relative_to(ROOT).as_posix(), p.stem) for p in ROOT.glob("*/**/*.yaml"))
+
+
+def composed(stage: str, *overrides: str) -> Any:
+    return compose_settings(STAGES[stage], f"{stage}_train", overrides)
+
+
+def test_every_option_is_somebodys() -> None:
+    stated = {(group, name) for groups in OPTIONS.values() for group, names in groups.items() for name in names}
+    assert stated == set(FILES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_every_option_composes_for_its_stage_alone(group: str, name: str, stage: str) -> None:
+    if name in OPTIONS[stage].get(group, ()):
+        made = composed(stage, f"{group}={name}")
+        assert group != "experiment" or made.experiment == name
+    else:
+        # By the key that its stage does not have, or by the group.
+        with pytest.raises((HydraException, UsageError), match=r"not in|No match"):
+            composed(stage, f"{group}={name}")
+
+
+@pytest.mark.parametrize(("group", "name"), [f for f in FILES if f[0] == "experiment"])
+def test_experiments_stay_short(group: str, name: str) -> None:
+    assert len((ROOT / group / f"{name}.yaml").read_text().splitlines()) <= 25
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("group", ["experiment", "data", "trainer", "model"])
+def test_an_option_that_is_not_there_is_refused_with_the_names(stage: str, group: str) -> None:
+    with pytest.raises(HydraException) as refused:
+        composed(stage, f"{group}=nope")
+    assert "nope" in str(refused.value)
+    assert all(name in str(refused.value) for name in OPTIONS[stage][group])
+
+
+@pytest.mark.parametrize(
+    ("stage", "override"),
+    [
+        ("detection", "optimizer.lr=abc"),
+        ("detection", "trainer.steps=abc"),
+        ("detection", "sampling.patch=abc"),
+        ("detection", "model.head_width=abc"),
+        ("detection", "data.phantom_share=abc"),
+        ("classification", "bag.patients=abc"),
+        ("classification", "optimizer.rating_weight=abc"),
+        ("detection", "sampling.patch=30"),
+        ("detection", "sampling.cubes=1.5"),
+        ("detection", "trainer.steps=0"),
+        ("detection", "trainer.devices=0"),
+        ("detection", "optimizer.lr=-1"),
+        ("classification", "bag.steps=0"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(stage: str, override: str) -> None:
+    key, _, value = override.partition("=")
+    with pytest.raises((HydraException, UsageError), match=key.replace(".", r"\.")) as refused:
+        composed(stage, override)
+    assert value in str(refused.value)
+
+
+def test_no_value_at_all_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match=r"sampling\.patch"):
+        composed("detection", "sampling.patch=???")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_smoke_cuts_every_experiment_short(stage: str) -> None:
+    for name in OPTIONS[stage]["experiment"]:
+        made = composed(stage, f"experiment={name}", "trainer=smoke")
+        assert (made.trainer.steps, made.trainer.batch, made.trainer.workers) == (4, 2, 0)
+
+
+def fingerprint(stage: str, *overrides: str) -> str:
+    of = detection.train.identity if stage == "detection" else deciding
+    return json.dumps(of(composed(stage, *overrides)), sort_keys=True, default=str)
+
+
+def test_where_a_value_came_from_makes_no_other_run() -> None:
+    chosen = fingerprint("detection", "experiment=compact_context")
+    typed = ["trainer.steps=4000", "trainer.batch=6", "trainer.ema_decay=0.998", "trainer.precision=bf16-mixed"]
+    assert fingerprint("detection", "data=context", *typed) == chosen
+    elsewhere = ["trainer=gpu", "logger=mlflow", "out=elsewhere"]
+    assert fingerprint("detection", "experiment=compact_context", *elsewhere) == chosen
+    assert fingerprint("detection", "experiment=compact_context", "sampling.patch=80") != chosen
+    mil = fingerprint("classification", "experiment=nodule_mil")
+    assert fingerprint("classification", "data=lidc_ratings", "bag=compact_v2", "trainer.steps=850") == mil
+
+
+def test_the_context_data_are_those_of_compact_v2() -> None:
+    data = composed("detection", "experiment=compact_context").data
+    assert [path.name for path in data.hosts] == ["chest_ct", "backgrounds"]
+    assert (data.phantoms, data.phantom_share, len(data.ignored), len(data.sources)) == (6, 0.2, 10, 7)
+    assert "CCMD-normal001" in data.held_out_hosts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_lists_the_groups(stage: str) -> None:
+    command = [sys.executable, "-m", f"{stage}.train", "--help"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT.parent).stdout
+    for group, names in OPTIONS[stage].items():
+        line = next(line for line in said.splitlines() if line.strip().startswith(f"{group}: "))
+        assert names <= set(line.partition(": ")[2].split(", ")), group
