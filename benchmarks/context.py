@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from detection.candidate import Candidate
 from detection.detector import NoduleDetector, load_detector
-from phantom.hybrid import Piece, load_cubes
+from phantom.pieces import Piece, load_cubes
 from preprocessing.annotations import Nodule, read_annotations
 from preprocessing.cohort import every_scan
 from preprocessing.geometry import Geometry

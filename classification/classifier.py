@@ -22,7 +22,7 @@ from preprocessing.patches import normalise
 from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
 from runs.entry import UsageError
-from runs.weights import load_weights
+from runs.training.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_WEIGHTS = "nodule-mil-v1"

@@ -19,12 +19,12 @@ from classification.training.samples import Samples, join, read_nodules
 from classification.training.settings import TrainSettings, deciding
 from classification.training.simulated_patients import draw_bags, nodule_risks
 from preprocessing.preparation import preparation
-from runs.card import origin, stated
 from runs.entry import run
-from runs.loop import ONLY_SPEED
-from runs.run_folder import WEIGHTS, claim, finished
-from runs.tracking import further_loggers, publish
-from runs.weights import save_weights
+from runs.training.card import origin, stated
+from runs.training.loop import ONLY_SPEED
+from runs.training.run_folder import WEIGHTS, claim, finished
+from runs.training.tracking import further_loggers, publish
+from runs.training.weights import save_weights
 
 log = logging.getLogger(__name__)
 

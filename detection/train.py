@@ -16,13 +16,13 @@ from detection.training.engine import DetectorTraining
 from detection.training.sampling import HybridPatches, collate
 from detection.training.settings import TrainSettings
 from preprocessing.preparation import preparation
-from runs.card import origin, stated
 from runs.entry import run
-from runs.loop import ONLY_SPEED, fit
-from runs.run_folder import WEIGHTS, claim, finished
 from runs.seeds import seed_of
-from runs.tracking import further_loggers, publish
-from runs.weights import load_weights, save_weights
+from runs.training.card import origin, stated
+from runs.training.loop import ONLY_SPEED, fit
+from runs.training.run_folder import WEIGHTS, claim, finished
+from runs.training.tracking import further_loggers, publish
+from runs.training.weights import load_weights, save_weights
 
 log = logging.getLogger(__name__)
 

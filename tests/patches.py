@@ -7,7 +7,7 @@ import numpy as np
 from detection.training.sampling import Host, HybridPatches
 from detection.training.settings import SamplingSettings
 from detection.training.spheres import spheres
-from phantom.hybrid import NoduleCrop, Piece, faded, feathered
+from phantom.pieces import NoduleCrop, Piece, faded, feathered
 from tests.training_settings import detection
 
 SMALL = replace(detection().sampling, patch=32)

@@ -13,7 +13,7 @@ from detection.candidate import Candidate
 from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan
 from preprocessing.volume import Volume
-from runs.weights import save_weights
+from runs.training.weights import save_weights
 from tests.nodules import MODEL
 
 shipped = pytest.mark.skipif(

@@ -7,14 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from phantom.hybrid import (
-    Piece,
-    at_1mm,
     blend,
     boxed,
-    faded,
-    feathered,
-    load_cubes,
-    load_nodule_crops,
     lung_shifted,
     paste_places,
     random_turn,
@@ -23,6 +17,7 @@ from phantom.hybrid import (
     sampled,
     tissue_like,
 )
+from phantom.pieces import Piece, at_1mm, faded, feathered, load_cubes, load_nodule_crops
 from tests.patches import ball, ball_piece, lung
 
 STRAIGHT = np.eye(3)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runs.card import commit, origin, stated, without_folders
+from runs.training.card import commit, origin, stated, without_folders
 
 
 @dataclass(frozen=True)

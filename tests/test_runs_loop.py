@@ -8,9 +8,9 @@ import lightning as L
 import pytest
 import torch
 
-from runs.loop import TrainerSettings, fit
-from runs.run_folder import claim, finished
 from runs.seeds import stream
+from runs.training.loop import TrainerSettings, fit
+from runs.training.run_folder import claim, finished
 from tests.training_settings import short
 
 

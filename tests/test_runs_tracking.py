@@ -14,8 +14,8 @@ from detection.train import train
 from detection.training.engine import DetectorTraining
 from detection.training.settings import TrainSettings
 from runs.entry import UsageError
-from runs.run_folder import MLFLOW_RUN
-from runs.tracking import LoggerSettings, further_loggers, publish
+from runs.training.run_folder import MLFLOW_RUN
+from runs.training.tracking import LoggerSettings, further_loggers, publish
 from tests.patches import patches
 from tests.training_settings import detection, short
 

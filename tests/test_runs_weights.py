@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from detection.detector import SHIPPED
-from runs.weights import load_weights, save_weights
+from runs.training.weights import load_weights, save_weights
 
 
 def test_round_trip_in_half_precision(tmp_path: Path) -> None:

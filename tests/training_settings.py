@@ -6,7 +6,7 @@ from typing import Any
 from classification.training.settings import TrainSettings as ClassificationSettings
 from detection.training.settings import TrainSettings as DetectionSettings
 from runs.entry import compose_settings
-from runs.loop import TrainerSettings
+from runs.training.loop import TrainerSettings
 
 
 @cache

@@ -11,7 +11,7 @@ from classification.settings import InferenceSettings as BagInference
 from classification.settings import ModelSettings as NoduleModel
 from detection.models.compact.network import build_network
 from detection.models.compact.settings import ModelSettings
-from runs.weights import save_weights
+from runs.training.weights import save_weights
 
 
 def tiny_detector(folder: Path) -> Path:

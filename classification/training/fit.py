@@ -17,11 +17,11 @@ from classification.training.engine import NoduleTraining, NumberedCrops, answer
 from classification.training.samples import Samples, folds_of
 from classification.training.settings import TrainSettings, deciding
 from classification.training.simulated_patients import Bags
-from runs import loop
-from runs.card import USE
-from runs.run_folder import WEIGHTS, claim, finished
 from runs.seeds import seed_of
-from runs.weights import load_weights, save_weights
+from runs.training import loop
+from runs.training.card import USE
+from runs.training.run_folder import WEIGHTS, claim, finished
+from runs.training.weights import load_weights, save_weights
 
 log = logging.getLogger(__name__)
 

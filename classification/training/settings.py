@@ -10,8 +10,8 @@ from classification.settings import InferenceSettings, ModelSettings
 from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
 from runs.checks import above, at_least
-from runs.loop import ONLY_SPEED, TrainerSettings
-from runs.tracking import LoggerSettings
+from runs.training.loop import ONLY_SPEED, TrainerSettings
+from runs.training.tracking import LoggerSettings
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from detection.training.sampling import HOST_MARGIN_MM, Host
 from detection.training.settings import DataSettings
 from detection.training.spheres import Spheres, spheres
 from phantom.chest import simulate
-from phantom.hybrid import NoduleCrop, Piece, load_cubes, load_nodule_crops
 from phantom.lesions import library
+from phantom.pieces import NoduleCrop, Piece, load_cubes, load_nodule_crops
 from preprocessing.annotations import Nodule, read_annotations
 from preprocessing.cohort import every_scan
 from preprocessing.geometry import Geometry, IntTriple

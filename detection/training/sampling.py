@@ -16,18 +16,8 @@ import torch
 from detection.models.interface import KNOWN_STEP, Truth
 from detection.training.settings import SamplingSettings
 from detection.training.spheres import Spheres, clear_of, inside, reaching, spheres, turned
-from phantom.hybrid import (
-    FloatVolume,
-    NoduleCrop,
-    Piece,
-    blend,
-    lung_shifted,
-    paste_places,
-    random_turn,
-    reacquired,
-    sampled,
-    tissue_like,
-)
+from phantom.hybrid import blend, lung_shifted, paste_places, random_turn, reacquired, sampled, tissue_like
+from phantom.pieces import FloatVolume, NoduleCrop, Piece
 from preprocessing.geometry import IntTriple
 from preprocessing.patches import normalise
 from preprocessing.volume import HU_MIN

@@ -9,8 +9,8 @@ from detection.models.compact.settings import ModelSettings
 from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
 from runs.checks import above, at_least, between, multiple_of
-from runs.loop import TrainerSettings
-from runs.tracking import LoggerSettings
+from runs.training.loop import TrainerSettings
+from runs.training.tracking import LoggerSettings
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, MLFlowLogger
 
 from runs.entry import UsageError
-from runs.run_folder import CURVES, CURVES_PICTURE, MLFLOW_RUN, WEIGHTS, flat
+from runs.training.run_folder import CURVES, CURVES_PICTURE, MLFLOW_RUN, WEIGHTS, flat
 
 NONE, MLFLOW = "none", "mlflow"
 SQLITE = "sqlite:///"
@@ -40,14 +40,14 @@ class LoggerSettings:
 
 
 def further_loggers(settings: LoggerSettings, name: str, parameters: Mapping[str, Any], out: Path) -> list[Logger]:
-    """What `runs.loop.fit` logs to beside the curve; a run that was cut goes on as the same MLflow run.
+    """What `runs.training.loop.fit` logs to beside the curve; a run that was cut goes on as the same MLflow run.
 
     The steps between its last checkpoint and the cut are then there twice.
 
     Args:
         settings: whether, and where.
         name: of the run.
-        parameters: settings as a card holds them (`runs.card.stated`).
+        parameters: settings as a card holds them (`runs.training.card.stated`).
         out: of the run.
 
     Raises:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runs.curve_plot import plot_curve, read_curve, smoothed
+from runs.training.curve_plot import plot_curve, read_curve, smoothed
 
 
 def curve(folder: Path, rows: str) -> Path:

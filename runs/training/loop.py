@@ -21,11 +21,11 @@ from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from runs.checks import at_least, between
-from runs.curve_plot import plot_curve
-from runs.curves import CurveLogger
 from runs.entry import UsageError
-from runs.run_folder import CHECKPOINTS, CURVES, CURVES_PICTURE, last_checkpoint
 from runs.seeds import seed_of
+from runs.training.curve_plot import plot_curve
+from runs.training.curves import CurveLogger
+from runs.training.run_folder import CHECKPOINTS, CURVES, CURVES_PICTURE, last_checkpoint
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def fit(
 ) -> None:
     """Train `module` in place; at the end it holds the averaged weights.
 
-    Goes on from the checkpoint under `out`, if there is one; `runs.run_folder.claim` says whether it may.
+    Goes on from the checkpoint under `out`, if there is one; `runs.training.run_folder.claim` says whether it may.
 
     Args:
         module: with fresh weights.

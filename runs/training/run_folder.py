@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runs.card import commit
 from runs.entry import UsageError
+from runs.training.card import commit
 from runs.writing import write_json
 
 SETTINGS = "settings.json"
