@@ -94,8 +94,8 @@ def simulate_chest(
         nodules: lesions to place, or None for a random number of random ones. One for which no room is found is
             left out, so the truth may be shorter.
         series_uid: put into the volume and the nodules.
-        shapes: outlines that random lesions are made from, one side of the split (`phantom.lesions.library`); None
-            takes all of LIDC's.
+        shapes: outlines that random lesions are made from, one side of the split (`library` of phantom/lesions.py);
+            None takes all of LIDC's.
     """
     protocol = draw_protocol(rng, settings.matrix)
     if settings.thickness_mm is not None:

@@ -126,7 +126,21 @@ def fit(
         collate_fn=collate,
         prefetch_factor=4 if settings.workers else None,
     )
-    trainer = L.Trainer(
+    trainer = _trainer(settings, seed, out, [CurveLogger(out / CURVES, first_step), *further])
+    if settings.batch % trainer.world_size:
+        raise UsageError(f"trainer.batch={settings.batch} must be a multiple of the {trainer.world_size} devices")
+    with warnings.catch_warnings():
+        # Lightning does not know that the loader begins where the checkpoint ends, nor that the folder is ours.
+        warnings.filterwarnings("ignore", message=r"You're resuming from a checkpoint|Checkpoint directory")
+        # With few workers on few cores more of them are no gain, whatever Lightning counts.
+        warnings.filterwarnings("ignore", message=r".*does not have many workers|`isinstance\(treespec")
+        trainer.fit(module, loader, ckpt_path=last, weights_only=True)
+    module.cpu().eval()
+    plot_curve(out / CURVES, out / CURVES_PICTURE)
+
+
+def _trainer(settings: TrainerSettings, seed: int, out: Path, loggers: list[Logger]) -> L.Trainer:
+    return L.Trainer(
         default_root_dir=out,
         max_steps=settings.steps,
         accelerator=settings.accelerator,
@@ -145,21 +159,11 @@ def fit(
             ),
             TQDMProgressBar(refresh_rate=20),
         ],
-        logger=[CurveLogger(out / CURVES, first_step), *further],
+        logger=loggers,
         log_every_n_steps=settings.log_steps,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )  # fmt: skip
-    if settings.batch % trainer.world_size:
-        raise UsageError(f"trainer.batch={settings.batch} must be a multiple of the {trainer.world_size} devices")
-    with warnings.catch_warnings():
-        # Lightning does not know that the loader begins where the checkpoint ends, nor that the folder is ours.
-        warnings.filterwarnings("ignore", message=r"You're resuming from a checkpoint|Checkpoint directory")
-        # With few workers on few cores more of them are no gain, whatever Lightning counts.
-        warnings.filterwarnings("ignore", message=r".*does not have many workers|`isinstance\(treespec")
-        trainer.fit(module, loader, ckpt_path=last, weights_only=True)
-    module.cpu().eval()
-    plot_curve(out / CURVES, out / CURVES_PICTURE)
 
 
 class _Steps(Sampler[list[int]]):
