@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from detection.candidate import Candidate
 from detection.detector import NoduleDetector, load_detector
+from detection.training.sampling import HOST_MARGIN_MM
 from phantom.pieces import Piece, load_cubes
 from preprocessing.annotations import Nodule, read_annotations
 from preprocessing.cohort import every_scan
@@ -111,7 +112,7 @@ def load_bench(data: Path, fold: int) -> Bench:
         if scan.patient_id in CHESTS:
             chests.append(prepared)
             marks.append(_balls([n for n in listed if n.series_uid == scan.series_uid]))
-    wide = PrepareSettings(margin_mm=32.0)
+    wide = PrepareSettings(margin_mm=HOST_MARGIN_MM)
     tissue = []
     for index, (scan, prepared) in enumerate(
         every_scan([data / "lidc_scans", data / "backgrounds"], (), default_cache(), wide)

@@ -127,7 +127,7 @@ def load_detector(weights: str | Path | None = None, settings: InferenceSettings
     """The detector of a weights file, or of a shipped name (the default when None).
 
     Raises:
-        FileNotFoundError, ValueError: see `load_weights`.
+        FileNotFoundError, UsageError: see `load_weights` and `check_preparation`.
     """
     name = weights or DEFAULT_WEIGHTS
     state, card = load_weights(name, SHIPPED)

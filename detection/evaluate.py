@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What `detection.evaluate` takes; files are described in `froc_tables`.
+    """What `detection.evaluate` takes; files are described in `detection.froc.tables`.
 
     Attributes:
         candidates: the submission.

@@ -33,7 +33,7 @@ def train(settings: TrainSettings) -> Path:
     A run that was cut goes on; one that had ended is left as it is.
 
     Raises:
-        ValueError: `out` holds another run, or there is nothing to train on.
+        UsageError: `out` holds another run, or there is nothing to train on.
     """
     out = settings.out
     claim(out, identity(settings), settings.resume)

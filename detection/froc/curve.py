@@ -82,7 +82,7 @@ def froc(
         candidates: what was found, in any order.
         series_uids: every scan looked at, each once, those without nodules too. What lies in other scans is left out.
         excluded: findings whose hits are ignored.
-        max_per_scan: see `froc_matching`; None counts all.
+        max_per_scan: see `matching`; None counts all.
         bootstraps: draws of scans for the band; 1000 in the organisers' script, 0 for none.
         seed: of the draws.
 
@@ -102,7 +102,7 @@ def stratified_froc(
     bootstraps: int = 0,
     seed: int = 0,
 ) -> dict[str, FrocResult]:
-    """As `froc`, by group of nodules: `all`, `size < 6 mm`, ..., `texture solid`, ... (see `froc_strata`).
+    """As `froc`, by group of nodules: `all`, `size < 6 mm`, ..., `texture solid`, ... (see `strata`).
 
     Texture is `Nodule.ratings["texture"]`; where no nodule has it there are no groups by texture.
     """

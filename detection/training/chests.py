@@ -27,7 +27,7 @@ def load_hosts(data: DataSettings, seed: int) -> list[Host]:
     """Real hosts first, then phantoms, in a fixed order; without those that the split holds out.
 
     Raises:
-        FileNotFoundError, ValueError: see `every_scan`.
+        FileNotFoundError, UsageError: see `every_scan`.
     """
     truth = read_annotations(data.annotations) if data.annotations else []
     hosts = []

@@ -1,4 +1,4 @@
-"""What the LIDC readers drew. The table (`lidc_table`) and the XML files (`lidc_xml`) both become these objects.
+"""What the LIDC readers drew. The table (`table`) and the XML files (`xml`) both become these objects.
 
 Up to four readers outlined every nodule of 3 mm and more, slice by slice, without saying which of their outlines are
 the same nodule (Armato et al., Med Phys 38, 2011). A contour runs on the first pixel *outside* the nodule.
