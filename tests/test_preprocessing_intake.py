@@ -16,6 +16,7 @@ from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Reason, ScanError
 from preprocessing.intake.volume_reader import read_volume
 from tests import damage as d
+from tests import damage_files
 from tests.series import PATIENT_ID, SERIES_UID, chest, edit_series, slice_files, write_series
 
 TEXT_TAGS = (
@@ -59,7 +60,7 @@ def test_patients_in_any_nesting_in_a_fixed_order(tmp_path: Path) -> None:
         volume = chest()
         object.__setattr__(volume, "series_uid", f"1.2.{ord(name[0])}")
         write_series(tmp_path / name, volume, patient_id=f"P {name[0]}")
-    d.into_zip(tmp_path / "c")
+    damage_files.into_zip(tmp_path / "c")
     scans = find_scans(tmp_path)
     assert sorted(s.patient_id for s in scans) == ["P a", "P b", "P c"]
     assert [s.refused for s in scans] == [None] * 3
@@ -146,8 +147,8 @@ def renamed(content: bytes, tag: str) -> bytes:
 def test_flipped_bytes_never_raise_and_never_move_the_volume(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     folder = write_series(tmp_path / "a", chest(12))
-    kind = (lambda f: f, d.bare(), d.as_enhanced(), d.compressed(JPEGLSLossless),
-            d.rewritten(DeflatedExplicitVRLittleEndian), d.into_zip)[seed % 6]  # fmt: skip
+    kind = (lambda f: f, damage_files.bare(), damage_files.as_enhanced(), damage_files.compressed(JPEGLSLossless),
+            damage_files.rewritten(DeflatedExplicitVRLittleEndian), damage_files.into_zip)[seed % 6]  # fmt: skip
     kind(folder)
     for path in rng.permutation(sorted(folder.iterdir()))[:2]:
         content = bytearray(path.read_bytes())
