@@ -14,7 +14,7 @@ from detection.candidate import Candidate
 from detection.models.compact.boxes import suppress
 from detection.models.interface import DetectorModel, model_of
 from detection.tiling import tiles
-from preprocessing.geometry import IntTriple
+from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.patches import normalise
 from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
@@ -73,15 +73,7 @@ class NoduleDetector:
         Centres are world LPS mm; the diameter is the mean edge of the box in mm.
         """
         boxes, scores = self._boxes(prepared.volume.hu, prepared.lung_mask)
-        keep = suppress(boxes, scores, self.settings.nms_iou, self.settings.max_candidates)
-        geometry = prepared.volume.geometry
-        found = []
-        for box, score in zip(boxes[keep].double().numpy(), scores[keep].tolist(), strict=True):
-            x, y, z = geometry.to_world((box[:3] + box[3:]) / 2)
-            edges = (box[3:] - box[:3]) * np.asarray(geometry.spacing_mm)[::-1]
-            center = (float(x), float(y), float(z))
-            found.append(Candidate(prepared.volume.series_uid, center, float(edges.mean()), float(score)))
-        return found
+        return as_candidates(boxes, scores, prepared.volume.geometry, prepared.volume.series_uid, self.settings)
 
     @torch.inference_mode()
     def _boxes(self, hu: npt.NDArray[np.int16], lung_mask: npt.NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,6 +96,19 @@ class NoduleDetector:
         # A stable sort: equal scores keep their order, so the same bytes in give the same bytes out.
         order = torch.argsort(scores, descending=True, stable=True)
         return boxes[order], scores[order]
+
+
+def as_candidates(
+    boxes: torch.Tensor, scores: torch.Tensor, geometry: Geometry, series_uid: str, settings: InferenceSettings
+) -> list[Candidate]:
+    """What is left of boxes (N, 6) in voxels and scores (N,), best first, after suppression, in world mm."""
+    found = []
+    keep = suppress(boxes, scores, settings.nms_iou, settings.max_candidates)
+    for box, score in zip(boxes[keep].double().numpy(), scores[keep].tolist(), strict=True):
+        x, y, z = geometry.to_world((box[:3] + box[3:]) / 2)
+        edges = (box[3:] - box[:3]) * np.asarray(geometry.spacing_mm)[::-1]
+        found.append(Candidate(series_uid, (float(x), float(y), float(z)), float(edges.mean()), float(score)))
+    return found
 
 
 def _padded_patch(hu: npt.NDArray[np.int16], start: IntTriple, stop: IntTriple) -> torch.Tensor:

@@ -11,17 +11,19 @@ import torch
 
 from detection.detector import SHIPPED
 from detection.models.interface import build_model
-from detection.training.chests import load_context, load_crops, load_hosts
+from detection.training.chests import load_context, load_crops, load_hosts, validation_phantoms, without_nodules
 from detection.training.engine import DetectorTraining
 from detection.training.sampling import HybridPatches, collate
 from detection.training.settings import TrainSettings
+from detection.training.validation import ValidationFroc
 from preprocessing.preparation import preparation
-from runs.entry import run
+from runs.entry import UsageError, run
 from runs.seeds import seed_of
 from runs.training.card import origin, stated
 from runs.training.loop import ONLY_SPEED, fit
 from runs.training.run_folder import WEIGHTS, claim, finished
 from runs.training.tracking import further_loggers, publish
+from runs.training.validation import Selection
 from runs.training.weights import load_weights, save_weights
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ def train(settings: TrainSettings) -> Path:
         log.info("this training had ended: its weights are %s", done)
         return done
     patches, counts = load_patches(settings)
+    selection = load_selection(settings, patches)
     log.info("training on %s", ", ".join(f"{name}={n}" for name, n in counts.items()))
     torch.manual_seed(seed_of("detection.weights", settings.seed))
     model = build_model(settings.model)
@@ -50,7 +53,7 @@ def train(settings: TrainSettings) -> Path:
         model.take(load_weights(settings.start, SHIPPED)[0])
     module = DetectorTraining(model, settings.optimizer, settings.trainer.steps)
     told = further_loggers(settings.logger, settings.experiment, stated(settings, ("out", "resume", "logger")), out)
-    fit(module, patches, collate, settings.trainer, settings.seed, out, told)
+    fit(module, patches, collate, settings.trainer, settings.seed, out, told, selection)
     path = out / WEIGHTS
     save_weights(path, model.weights(), card_of(settings, counts))
     publish(settings.logger, settings.experiment, out)
@@ -68,6 +71,27 @@ def load_patches(settings: TrainSettings) -> tuple[HybridPatches, dict[str, int]
     hosts = load_hosts(settings.data, settings.seed)
     counts = {"n_chests": len(hosts), "n_nodules": len(crops), "n_cubes": len(cubes)}
     return HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed), counts
+
+
+def load_selection(settings: TrainSettings, patches: HybridPatches) -> Selection | None:
+    """What the best weights are chosen by: nodules of the validation fold blended into the chests of the training.
+
+    Raises:
+        UsageError: nothing is left to choose by.
+    """
+    if not settings.validation.every_steps:
+        return None
+    hosts = [without_nodules(host) for host in patches.hosts]
+    crops, cubes = load_crops(settings.data, validation=True), load_context(settings.data, validation=True)
+    if patches.crops or patches.cubes:
+        if not crops and not cubes:
+            raise UsageError("validation needs patients to choose by: data.split.validation_fold=0, 1, 2 or 3")
+    elif settings.data.phantoms:
+        hosts = validation_phantoms(settings.data, settings.seed)
+    else:
+        raise UsageError("validation needs nodules to blend in or phantoms: data.nodules=FOLDER, data.phantoms=N")
+    fixed = HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed)
+    return Selection(ValidationFroc(fixed, settings.validation.patches, settings.seed), settings.validation)
 
 
 def identity(settings: TrainSettings) -> dict[str, Any]:

@@ -88,8 +88,9 @@ def library(split: SplitSettings | None = None, held_out: bool = False) -> tuple
     shapes = _whole_library()
     if split is None:
         return shapes
-    sides = {patient: split.holds_out(patient) for patient in {s.patient_id for s in shapes}}
-    kept = tuple(s for s in shapes if sides[s.patient_id] == held_out)
+    wanted = split.holds_out if held_out else split.trains
+    sides = {patient: wanted(patient) for patient in {s.patient_id for s in shapes}}
+    kept = tuple(s for s in shapes if sides[s.patient_id])
     if not kept:
         raise ValueError(f"no outline is left {'to measure on' if held_out else 'to learn from'}: {split.describe()}")
     return kept

@@ -29,6 +29,7 @@ BOTH = {
 OPTIONS = {
     "detection": BOTH | {
         "model": {"compact"}, "data": {"phantoms", "context"}, "sampling": {"hybrid"}, "optimizer": {"adamw"},
+        "validation": {"none", "froc"},
         "experiment": {"compact_context", "detector_smoke"},
     },
     "classification": BOTH | {
@@ -90,6 +91,10 @@ def test_an_option_that_is_not_there_is_refused_with_the_names(stage: str, group
         ("detection", "trainer.devices=0"),
         ("detection", "optimizer.lr=-1"),
         ("classification", "bag.steps=0"),
+        ("classification", "data.split.validation_fold=1"),
+        ("detection", "data.split.validation_fold=7"),
+        ("detection", "validation.patience=-1"),
+        ("detection", "validation.patches=0"),
     ],
 )
 def test_wrong_values_are_refused_by_name(stage: str, override: str) -> None:

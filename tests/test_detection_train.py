@@ -34,7 +34,7 @@ def no_chests(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's own chest in the place of simulated ones."""
     chest = patches().hosts
     monkeypatch.setattr(train_module, "load_hosts", lambda *_: chest)
-    monkeypatch.setattr(train_module, "load_crops", lambda _: patches().crops)
+    monkeypatch.setattr(train_module, "load_crops", lambda *_: patches().crops)
 
 
 def test_one_batch_is_learnt_by_heart() -> None:

@@ -25,7 +25,7 @@ needs_mlflow = pytest.mark.skipif(not INSTALLED, reason="mlflow is not installed
 
 def settings(out: Path, monkeypatch: pytest.MonkeyPatch, uri: str | None = None) -> TrainSettings:
     monkeypatch.setattr(train_module, "load_hosts", lambda *_: patches().hosts)
-    monkeypatch.setattr(train_module, "load_crops", lambda _: patches().crops)
+    monkeypatch.setattr(train_module, "load_crops", lambda *_: patches().crops)
     tiny = replace(detection().model, widths=(4, 8, 8, 8), head_width=8)
     return replace(
         detection(), experiment="tiny", out=out, model=tiny, trainer=short(), logger=LoggerSettings("mlflow", uri)

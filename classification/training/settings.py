@@ -10,6 +10,7 @@ from classification.settings import InferenceSettings, ModelSettings
 from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
 from runs.checks import above, at_least
+from runs.entry import UsageError
 from runs.training.loop import ONLY_SPEED, TrainerSettings
 from runs.training.tracking import LoggerSettings
 
@@ -39,6 +40,11 @@ class DataSettings:
     diagnosis: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.split.validation_fold is not None:
+            raise UsageError(
+                "data.split.validation_fold is of stage 1; stage 2 keeps its last weights: "
+                f"expected null, got {self.split.validation_fold}"
+            )
         at_least("data.phantoms", self.phantoms, 0)
         at_least("data.tissue_per_scan", self.tissue_per_scan, 0)
 

@@ -17,6 +17,7 @@ from phantom.pieces import NoduleCrop, Piece, load_cubes, load_nodule_crops
 from preprocessing.annotations import Nodule, read_annotations
 from preprocessing.cohort import every_scan
 from preprocessing.geometry import Geometry, IntTriple
+from preprocessing.lidc.shapes import NoduleShape
 from preprocessing.prepare import PreparedScan, PrepareSettings, default_cache, prepare
 from runs.seeds import stream
 
@@ -41,23 +42,40 @@ def load_hosts(data: DataSettings, seed: int) -> list[Host]:
     hosts = [replace(host, weight=real_weight) for host in hosts]
     outlines = library(data.split) if data.phantoms else None
     for index in tqdm(range(data.phantoms), desc="phantom hosts", disable=not data.phantoms):
-        volume, nodules = simulate(stream("detection.host", seed, index), shapes=outlines)
-        hosts.append(replace(_host(prepare(volume, WIDE), nodules, []), weight=phantom_weight))
+        hosts.append(replace(_phantom(stream("detection.host", seed, index), outlines), weight=phantom_weight))
     return hosts
 
 
-def load_crops(data: DataSettings) -> list[NoduleCrop]:
-    """Nodules to blend in, without those of held-out patients; empty when none are configured."""
+def validation_phantoms(data: DataSettings, seed: int) -> list[Host]:
+    """As many simulated chests as the training has, none of them among its own."""
+    outlines = library(data.split)
+    return [_phantom(stream("detection.validation.host", seed, n), outlines) for n in range(data.phantoms)]
+
+
+def load_crops(data: DataSettings, validation: bool = False) -> list[NoduleCrop]:
+    """Nodules to blend in, of the patients to learn from or to choose weights by; empty when none are configured."""
     if data.nodules is None:
         return []
-    return [c for c in load_nodule_crops(data.nodules) if not data.split.holds_out(c.slab.patient_id)]
+    wanted = data.split.validates if validation else data.split.trains
+    return [c for c in load_nodule_crops(data.nodules) if wanted(c.slab.patient_id)]
 
 
-def load_context(data: DataSettings) -> list[Piece]:
-    """Nodules in their own surroundings, without those of held-out patients; empty when none are configured."""
+def load_context(data: DataSettings, validation: bool = False) -> list[Piece]:
+    """Nodules in their own surroundings, of the patients that `load_crops` takes; empty when none are configured."""
     if data.context is None:
         return []
-    return [c for c in load_cubes(data.context) if not data.split.holds_out(c.patient_id)]
+    wanted = data.split.validates if validation else data.split.trains
+    return [c for c in load_cubes(data.context) if wanted(c.patient_id)]
+
+
+def without_nodules(host: Host) -> Host:
+    """A chest whose own nodules say nothing: training has learnt from them."""
+    return replace(host, nodules=spheres(), ignored=host.marked)
+
+
+def _phantom(rng: np.random.Generator, outlines: tuple[NoduleShape, ...] | None) -> Host:
+    volume, nodules = simulate(rng, shapes=outlines)
+    return _host(prepare(volume, WIDE), nodules, [])
 
 
 def _host(

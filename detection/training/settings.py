@@ -11,6 +11,7 @@ from preprocessing.splits import SplitSettings
 from runs.checks import above, at_least, between, multiple_of
 from runs.training.loop import TrainerSettings
 from runs.training.tracking import LoggerSettings
+from runs.training.validation import StoppingSettings
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,22 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True)
+class ValidationSettings(StoppingSettings):
+    """What the best weights are chosen by.
+
+    Attributes:
+        patches: fixed ones, with nodules of `data.split.validation_fold` or, without any to blend in, in further
+            phantoms.
+    """
+
+    patches: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("validation.patches", self.patches, 1)
+
+
+@dataclass(frozen=True)
 class DataSettings:
     """Where chests and nodules come from.
 
@@ -114,6 +131,7 @@ class TrainSettings:
         sampling: how patches are made.
         model: the network.
         optimizer: its steps.
+        validation: whether the best weights are chosen, and by what.
         logger: who is told of it beside `curves.csv`.
         trainer: how many of them, and on what.
     """
@@ -127,5 +145,6 @@ class TrainSettings:
     sampling: SamplingSettings
     model: ModelSettings
     optimizer: OptimizerSettings
+    validation: ValidationSettings
     logger: LoggerSettings = field(default_factory=LoggerSettings)
     trainer: TrainerSettings

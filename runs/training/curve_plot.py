@@ -41,8 +41,10 @@ def plot_curve(curve: Path, picture: Path) -> None:
     figure = Figure(figsize=(4.2 * across, 3.0 * down), layout="constrained")
     FigureCanvasAgg(figure)
     for panel, (name, values) in zip(figure.subplots(down, across, squeeze=False).flat, columns.items(), strict=False):
-        panel.plot(steps, values, color="0.75", linewidth=0.8, label="logged")
-        panel.plot(steps, smoothed(values), color="#1f4e79", linewidth=1.6, label="smoothed")
+        known = [(step, value) for step, value in zip(steps, values, strict=True) if value == value]  # not NaN
+        at, logged = zip(*known, strict=True) if known else ((), ())
+        panel.plot(at, logged, color="0.75", linewidth=0.8, label="logged")
+        panel.plot(at, smoothed(list(logged)), color="#1f4e79", linewidth=1.6, label="smoothed")
         panel.set(title=name, xlabel="step")
         panel.grid(visible=True, color="0.92")
         panel.legend(frameon=False, fontsize="small")

@@ -24,8 +24,7 @@ class CurveLogger(Logger):
         self.path = path
         self._columns: list[str] = []
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.reader(file))
+            rows = self._rows()
             self._columns = rows[0] if rows and first_step else []
             kept = [row for row in rows[1:] if len(row) == len(self._columns) and int(row[0]) < first_step]
             self._write([self._columns, *kept] if self._columns else [], "w")
@@ -46,11 +45,20 @@ class CurveLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """One row: step and every metric; the first row fixes the columns."""
+        """One row: step and every metric; what has not been told before becomes a further column."""
         values = {"step": step, **{k: repr(float(v)) for k, v in sorted(metrics.items()) if k != "epoch"}}
-        fresh = not self._columns
-        self._columns = self._columns or list(values)
-        self._write([*([self._columns] if fresh else []), [values.get(c, "") for c in self._columns]], "a")
+        if not values.keys() <= set(self._columns):
+            self._widen([name for name in values if name not in self._columns])
+        self._write([[values.get(c, "") for c in self._columns]], "a")
+
+    def _widen(self, names: list[str]) -> None:
+        rows = self._rows()[1:] if self._columns else []
+        self._columns += names
+        self._write([self._columns, *([*row, *[""] * len(names)] for row in rows)], "w")
+
+    def _rows(self) -> list[list[str]]:
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.reader(file))
 
     def _write(self, rows: list[list[Any]], mode: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

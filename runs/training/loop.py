@@ -26,6 +26,7 @@ from runs.seeds import seed_of
 from runs.training.curve_plot import plot_curve
 from runs.training.curves import CurveLogger
 from runs.training.run_folder import CHECKPOINTS, CURVES, CURVES_PICTURE, last_checkpoint
+from runs.training.validation import KeepBest, Selection, left_by
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ def fit(
     seed: int,
     out: Path,
     further: Sequence[Logger] = (),
+    selection: Selection | None = None,
 ) -> None:
-    """Train `module` in place; at the end it holds the averaged weights.
+    """Train `module` in place; at the end it holds the averaged weights, the last or the best of them.
 
     Goes on from the checkpoint under `out`, if there is one; `runs.training.run_folder.claim` says whether it may.
 
@@ -105,20 +107,21 @@ def fit(
         seed: of dropout and the like.
         out: for `checkpoints/`, `curves.csv` and `curves.png`.
         further: who is told what the curve is told.
+        selection: how the best weights are chosen, and when training ends early; None keeps the last.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
     last = last_checkpoint(out)
-    stored: dict[str, Any] = {"global_step": 0}
+    first_step = 0
     if last is not None:
         stored = torch.load(last, weights_only=True, map_location="cpu")
-    first_step = int(stored["global_step"])
-    if first_step >= settings.steps:
-        # Nothing is left to do, and Lightning would not even take over the averages.
-        module.load_state_dict(stored["state_dict"])
-        module.cpu().eval()
-        plot_curve(out / CURVES, out / CURVES_PICTURE)
-        return
+        first_step = int(stored["global_step"])
+        left = left_by(stored, settings.steps, selection)
+        if left is not None:
+            module.load_state_dict(left)
+            module.cpu().eval()
+            plot_curve(out / CURVES, out / CURVES_PICTURE)
+            return
     loader: DataLoader[Any] = DataLoader(
         _Examples(examples),
         batch_sampler=_Steps(first_step, settings.steps, settings.batch),
@@ -126,7 +129,7 @@ def fit(
         collate_fn=collate,
         prefetch_factor=4 if settings.workers else None,
     )
-    trainer = _trainer(settings, seed, out, [CurveLogger(out / CURVES, first_step), *further])
+    trainer = _trainer(settings, seed, out, [CurveLogger(out / CURVES, first_step), *further], selection)
     if settings.batch % trainer.world_size:
         raise UsageError(f"trainer.batch={settings.batch} must be a multiple of the {trainer.world_size} devices")
     with warnings.catch_warnings():
@@ -139,7 +142,10 @@ def fit(
     plot_curve(out / CURVES, out / CURVES_PICTURE)
 
 
-def _trainer(settings: TrainerSettings, seed: int, out: Path, loggers: list[Logger]) -> L.Trainer:
+def _trainer(
+    settings: TrainerSettings, seed: int, out: Path, loggers: list[Logger], selection: Selection | None
+) -> L.Trainer:
+    averages = EMAWeightAveraging(decay=settings.ema_decay)
     return L.Trainer(
         default_root_dir=out,
         max_steps=settings.steps,
@@ -152,7 +158,8 @@ def _trainer(settings: TrainerSettings, seed: int, out: Path, loggers: list[Logg
         gradient_clip_val=settings.clip,
         callbacks=[
             _SeededSteps(seed),
-            EMAWeightAveraging(decay=settings.ema_decay),
+            averages,
+            *([KeepBest(selection, averages)] if selection else []),
             ModelCheckpoint(
                 out / CHECKPOINTS, filename="last", every_n_train_steps=settings.checkpoint_steps,
                 save_top_k=1, enable_version_counter=False,
