@@ -37,8 +37,8 @@ class SplitSettings:
                 between(f"data.split.{name}", fold, 0, FOLDS - 1)
         if self.validation_fold is not None and self.validation_fold == self.held_out_fold:
             raise UsageError(
-                f"data.split.validation_fold must be another than data.split.held_out_fold, which measures the result: "
-                f"both are {self.held_out_fold}"
+                "data.split.validation_fold must be another than data.split.held_out_fold, "
+                f"by which the result is measured: both are {self.held_out_fold}"
             )
 
     def holds_out(self, patient_id: str) -> bool:

@@ -116,7 +116,7 @@ def test_training_and_validation_never_share_a_patient(monkeypatch: pytest.Monke
 
 
 def test_the_fold_that_measures_cannot_choose() -> None:
-    with pytest.raises(UsageError, match=r"data\.split\.validation_fold must be another than data\.split\.held_out_fold"):
+    with pytest.raises(UsageError, match=r"validation_fold must be another than data\.split\.held_out_fold"):
         SplitSettings(held_out_fold=1, validation_fold=1)
     with pytest.raises(UsageError, match=r"data\.split\.validation_fold must be between 0 and 3, got 4"):
         SplitSettings(validation_fold=4)
