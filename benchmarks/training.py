@@ -28,7 +28,7 @@ def main() -> None:
     settings = compose_settings(TrainSettings, "detection_train", sys.argv[1:])
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
-    patches = load_patches(settings)[0]
+    patches = load_patches(settings, build_model(settings.model).levels)[0]
     made, taken = [], []
     for number in range(PATCHES):
         start = time.perf_counter()

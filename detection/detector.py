@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from detection.candidate import Candidate
+from detection.levels import LEAST_COARSE_MM, coarse_mask, coarsened, fine_boxes, without_parts
 from detection.models.compact.boxes import suppress
 from detection.models.interface import DetectorModel, model_of
 from detection.tiling import tiles
@@ -77,7 +78,27 @@ class NoduleDetector:
 
     @torch.inference_mode()
     def _boxes(self, hu: npt.NDArray[np.int16], lung_mask: npt.NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Boxes (N, 6) in voxels, centred in the lung mask, and scores (N,), best first, from all tiles."""
+        """Boxes (N, 6) in voxels, centred in the lung mask, and scores (N,), best first, from all levels."""
+        all_boxes, all_scores = [], []
+        for step in self.model.levels:
+            boxes, scores = self._boxes_of_level(coarsened(hu, step), coarse_mask(lung_mask, step))
+            boxes = fine_boxes(boxes, step)
+            if step > 1:
+                large = (boxes[:, 3:] - boxes[:, :3]).mean(1) >= LEAST_COARSE_MM
+                boxes, scores = boxes[large], scores[large]
+            all_boxes.append(boxes)
+            all_scores.append(scores)
+        boxes, scores = torch.cat(all_boxes), torch.cat(all_scores)
+        # A stable sort: equal scores keep their order, so the same bytes in give the same bytes out.
+        order = torch.argsort(scores, descending=True, stable=True)
+        boxes, scores = boxes[order], scores[order]
+        kept = without_parts(boxes) if len(self.model.levels) > 1 else slice(None)
+        return boxes[kept], scores[kept]
+
+    def _boxes_of_level(
+        self, hu: npt.NDArray[np.int16], lung_mask: npt.NDArray[np.bool_]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Boxes (N, 6) in voxels of the level, centred in the mask, and scores (N,), from all tiles."""
         all_boxes, all_scores = [torch.zeros((0, 6))], [torch.zeros(0)]
         for tile in tiles(lung_mask, self.settings.tile_voxels, self.settings.margin, self.model.pad_multiple):
             patch = _padded_patch(hu, tile.start, tile.stop)
@@ -92,10 +113,7 @@ class NoduleDetector:
             kept = kept[: self.settings.tile_candidates]
             all_boxes.append(boxes[kept])
             all_scores.append(found.scores[kept])
-        boxes, scores = torch.cat(all_boxes), torch.cat(all_scores)
-        # A stable sort: equal scores keep their order, so the same bytes in give the same bytes out.
-        order = torch.argsort(scores, descending=True, stable=True)
-        return boxes[order], scores[order]
+        return torch.cat(all_boxes), torch.cat(all_scores)
 
 
 def as_candidates(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from detection.detector import SHIPPED
 from detection.models.interface import build_model
 from detection.training.chests import load_context, load_crops, load_hosts, validation_phantoms, without_nodules
 from detection.training.engine import DetectorTraining
-from detection.training.sampling import HybridPatches, collate
+from detection.training.sampling import HybridPatches, collate, halved
 from detection.training.settings import TrainSettings
 from detection.training.validation import ValidationFroc
 from preprocessing.preparation import preparation
@@ -44,11 +45,11 @@ def train(settings: TrainSettings) -> Path:
         publish(settings.logger, settings.experiment, out)
         log.info("this training had ended: its weights are %s", done)
         return done
-    patches, counts = load_patches(settings)
-    selection = load_selection(settings, patches)
-    log.info("training on %s", ", ".join(f"{name}={n}" for name, n in counts.items()))
     torch.manual_seed(seed_of("detection.weights", settings.seed))
     model = build_model(settings.model)
+    patches, counts = load_patches(settings, model.levels)
+    selection = load_selection(settings, patches)
+    log.info("training on %s", ", ".join(f"{name}={n}" for name, n in counts.items()))
     if settings.start is not None:
         model.take(load_weights(settings.start, SHIPPED)[0])
     module = DetectorTraining(model, settings.optimizer, settings.trainer.steps)
@@ -61,8 +62,8 @@ def train(settings: TrainSettings) -> Path:
     return path
 
 
-def load_patches(settings: TrainSettings) -> tuple[HybridPatches, dict[str, int]]:
-    """The stream of patches, and how many chests, nodules and cubes it is made of.
+def load_patches(settings: TrainSettings, levels: Sequence[int]) -> tuple[HybridPatches, dict[str, int]]:
+    """The stream of patches at the levels of a model, and how many chests, nodules and cubes it is made of.
 
     Raises:
         UsageError: there is no chest.
@@ -70,6 +71,9 @@ def load_patches(settings: TrainSettings) -> tuple[HybridPatches, dict[str, int]
     crops, cubes = load_crops(settings.data), load_context(settings.data)
     hosts = load_hosts(settings.data, settings.seed)
     counts = {"n_chests": len(hosts), "n_nodules": len(crops), "n_cubes": len(cubes)}
+    if len(levels) > 1:
+        share = settings.sampling.masses
+        hosts = [*hosts, *(halved(host, host.weight * share / (1 - share)) for host in hosts)]
     return HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed), counts
 
 

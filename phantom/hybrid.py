@@ -21,6 +21,7 @@ Matrix = npt.NDArray[np.float64]
 
 LUNG_BELOW_HU = -600.0
 SCALE_RANGE = (0.85, 1.18)
+THICKEST_MM = 8.0
 MOST_TILT = np.deg2rad(12)
 
 
@@ -57,6 +58,11 @@ def boxed(hu: FloatVolume, width_mm: float) -> FloatVolume:
     weights = np.ones(2 * whole + 3)
     weights[[0, -1]] = half - whole
     return cast(FloatVolume, ndimage.correlate1d(hu, weights / weights.sum(), axis=0, mode="nearest"))
+
+
+def averaged(hu: FloatVolume) -> FloatVolume:
+    """About what a mean over two voxels along each axis leaves of noise; nothing moves."""
+    return cast(FloatVolume, ndimage.gaussian_filter(hu, 0.6))
 
 
 def random_turn(rng: np.random.Generator) -> tuple[Matrix, float]:
@@ -165,11 +171,20 @@ def paste_places(hu: FloatVolume, lungs: Mask, rng: np.random.Generator, n: int)
     return np.asarray(picks, dtype=np.int64).reshape(-1, 3)
 
 
-def reacquired(hu: FloatVolume, rng: np.random.Generator) -> FloatVolume:
-    """Another scanner: slice thickness 1-5 mm, kernel (blur or sharpening), correlated noise, offset."""
-    out = hu
+def reacquired(hu: FloatVolume, rng: np.random.Generator, voxel_mm: float = 1.0) -> FloatVolume:
+    """Another scanner: slices of 1 to 8 mm, kernel (blur or sharpening), correlated noise, offset.
+
+    Half of the thick slices lie as far apart as they are thick, with a line between them, as a prepared scan has it.
+
+    Args:
+        hu: (Z, Y, X).
+        rng: the only source of randomness.
+        voxel_mm: edge of its voxels; the noise of larger ones is lower.
+    """
+    out, thick = hu, 0.0
     if rng.random() < 0.5:
-        out = boxed(out, float(np.exp(rng.uniform(np.log(1.2), np.log(5)))))
+        thick = float(np.exp(rng.uniform(np.log(1.2), np.log(THICKEST_MM)))) / voxel_mm
+        out = boxed(out, thick)
     kernel = rng.uniform(-0.6, 0.8)
     if kernel > 0.25:
         out = ndimage.gaussian_filter(out, (0, kernel, kernel))
@@ -177,8 +192,9 @@ def reacquired(hu: FloatVolume, rng: np.random.Generator) -> FloatVolume:
         out = out + np.float32(-kernel) * (out - ndimage.gaussian_filter(out, (0, 1.0, 1.0)))
     noise = rng.standard_normal(out.shape, dtype=np.float32)
     noise = ndimage.gaussian_filter(noise, rng.uniform(0.3, 0.9))
-    sigma = rng.uniform(0, 30) / max(float(noise.std()), 1e-6)
-    return cast(FloatVolume, out + np.float32(sigma) * noise + np.float32(rng.normal(0, 15)))
+    sigma = rng.uniform(0, 30) / voxel_mm / max(float(noise.std()), 1e-6)
+    out = out + np.float32(sigma) * noise + np.float32(rng.normal(0, 15))
+    return resliced(out, thick) if rng.random() < 0.5 else out
 
 
 def _along_z(hu: FloatVolume, where: npt.NDArray[np.float64]) -> FloatVolume:

@@ -30,7 +30,7 @@ OPTIONS = {
     "detection": BOTH | {
         "model": {"compact"}, "data": {"phantoms", "context"}, "sampling": {"hybrid"}, "optimizer": {"adamw"},
         "validation": {"none", "froc"},
-        "experiment": {"compact_context", "detector_smoke"},
+        "experiment": {"compact_context", "compact_masses", "detector_smoke"},
     },
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},

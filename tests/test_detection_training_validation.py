@@ -165,6 +165,6 @@ def test_a_training_keeps_the_weights_of_the_best_measurement(tmp_path: Path, mo
 def test_phantoms_alone_are_chosen_by_further_phantoms(tmp_path: Path) -> None:
     wanted = settings(tmp_path, sampling=SMALL)
     wanted = replace(wanted, data=replace(wanted.data, phantoms=1), validation=replace(FOUR, patches=12))
-    of = load_selection(wanted, train_module.load_patches(wanted)[0])
+    of = load_selection(wanted, train_module.load_patches(wanted, (1,))[0])
     assert of is not None
     assert sum(len(p.nodules) for p in of.validation.patches) > 0

@@ -51,9 +51,12 @@ class DetectorModel(nn.Module, ABC):
 
     Attributes:
         pad_multiple: sides of its patches are multiples of this.
+        levels: edges of the voxels it looks at, in those of a prepared scan: 1, and 2 if it knows masses at half the
+            resolution (`detection.levels`).
     """
 
     pad_multiple: int = 16
+    levels: tuple[int, ...] = (1,)
 
     @abstractmethod
     def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:

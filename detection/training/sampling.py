@@ -7,16 +7,17 @@ texture does not tell where a nodule may be. Patch number k is a function of k a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from detection.levels import coarse_mask, coarse_place, coarsened
 from detection.models.interface import KNOWN_STEP, Truth
 from detection.training.settings import SamplingSettings
 from detection.training.spheres import Spheres, clear_of, inside, reaching, spheres, turned
-from phantom.hybrid import blend, lung_shifted, paste_places, random_turn, reacquired, sampled, tissue_like
+from phantom.hybrid import averaged, blend, lung_shifted, paste_places, random_turn, reacquired, sampled, tissue_like
 from phantom.pieces import FloatVolume, NoduleCrop, Piece
 from preprocessing.geometry import IntTriple
 from preprocessing.patches import normalise
@@ -29,6 +30,11 @@ CUBE_MARGIN = 8
 # Chests in training reach so far beyond the lungs, so that normal tissue at the pleura brings as much wall along as a
 # nodule's surroundings do; at inference they end at the preparation's own margin, and so do half of the patches.
 HOST_MARGIN_MM = 32.0
+# At half resolution crops from so many voxels on are pasted, grown by up to so much: masses of 16 to 100 mm.
+LEAST_MASS = 8.0
+MASS_GROWTH = 1.6
+# What is smaller there, in voxels, teaches nothing: the finer level knows it.
+LEAST_COARSE_VOXELS = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +48,7 @@ class Host:
         ignored: places that must teach nothing (unannotated tumours, excluded findings).
         box: first voxel and one past the last of what inference would see of the chest.
         weight: how often patches come from it, relative to the other hosts.
+        step: edge of its voxels in mm; in a chest at half resolution nodules of any crop are masses.
     """
 
     hu: npt.NDArray[np.int16]
@@ -50,6 +57,7 @@ class Host:
     ignored: Spheres = field(default_factory=spheres)
     box: tuple[IntTriple, IntTriple] | None = None
     weight: float = 1.0
+    step: int = 1
 
     @property
     def marked(self) -> Spheres:
@@ -114,6 +122,8 @@ class HybridPatches:
         self._diameters = np.array([crop.diameter_mm for crop in self.crops])
         weights = np.array([host.weight for host in self.hosts])
         self._share = weights / weights.sum()
+        fine = weights * [host.step == 1 for host in self.hosts]
+        self._fine_share = fine / fine.sum()
         self._lung_voxels = [np.flatnonzero(host.lung_mask[::2, ::2, ::2]) for host in self.hosts]
 
     def __getitem__(self, number: int) -> Patch:
@@ -123,7 +133,7 @@ class HybridPatches:
         """One patch."""
         which = int(rng.choice(len(self.hosts), p=self._share))
         canvas = self._piece_of_chest(which, rng)
-        if self.cubes and rng.random() < self.settings.cubes:
+        if self.cubes and self.hosts[which].step == 1 and rng.random() < self.settings.cubes:
             self._add_cube(canvas, rng)
         elif self.crops:
             self._add_crops(canvas, self.hosts[which], rng)
@@ -133,7 +143,7 @@ class HybridPatches:
         found = inside(canvas.nodules, size)
         partly = canvas.nodules[~found]
         ignored = np.concatenate([canvas.ignored, partly])
-        image = torch.from_numpy(normalise(reacquired(canvas.hu, rng)))[None]
+        image = torch.from_numpy(normalise(reacquired(canvas.hu, rng, self.hosts[which].step)))[None]
         known = 1 - _per_cell(canvas.seam).astype(np.float32)
         return Patch(image, canvas.nodules[found], ignored[reaching(ignored, size)], torch.from_numpy(known))
 
@@ -166,7 +176,7 @@ class HybridPatches:
         """A cube with its nodule, or the same cube cut from normal tissue of any chest."""
         cube = self.cubes[int(rng.integers(len(self.cubes)))]
         if rng.random() < 0.5:
-            which = int(rng.choice(len(self.hosts), p=self._share))
+            which = int(rng.choice(len(self.hosts), p=self._fine_share))
             tissue = self._normal_tissue(self.hosts[which], cube, rng)
             if tissue is None:
                 return
@@ -182,16 +192,20 @@ class HybridPatches:
         places = paste_places(canvas.hu, canvas.lungs, rng, len(kinds))
         taken = np.concatenate([canvas.nodules, canvas.ignored])
         for is_nodule, place in zip(kinds, places, strict=False):
-            crop = self._draw(rng)
+            crop = self._draw(rng, host.step)
             whole = bool(rng.random() < wanted.slabs)
             piece = crop.slab if whole else crop.outline
-            reach = crop.diameter_mm / 2 + 4
-            if not clear_of(taken, place, reach) or _aerated_share(canvas.hu, place, crop.diameter_mm) < 0.3:
+            grown = 1.0
+            if host.step > 1:
+                piece = replace(piece, hu=averaged(piece.hu))
+                grown = float(np.exp(rng.uniform(0, np.log(MASS_GROWTH))))
+            reach = grown * crop.diameter_mm / 2 + 4
+            if not clear_of(taken, place, reach) or _aerated_share(canvas.hu, place, grown * crop.diameter_mm) < 0.3:
                 continue
             tissue = None if is_nodule else self._normal_tissue(host, piece, rng)
             if not is_nodule and tissue is None:
                 continue
-            _blend(canvas, tissue or piece, place + rng.uniform(-0.5, 0.5, 3), rng, seams=whole)
+            _blend(canvas, tissue or piece, place + rng.uniform(-0.5, 0.5, 3), rng, whole, grown)
             taken = np.concatenate([taken, spheres([(*place, 2 * reach)])])
 
     def _normal_tissue(self, host: Host, shape_of: Piece, rng: np.random.Generator) -> Piece | None:
@@ -208,28 +222,51 @@ class HybridPatches:
                 return tissue_like(shape_of, host.hu, at)
         return None
 
-    def _draw(self, rng: np.random.Generator) -> NoduleCrop:
-        if rng.random() < self.settings.large_share:
-            wanted = np.exp(rng.uniform(np.log(3), np.log(28)))
+    def _draw(self, rng: np.random.Generator, step: int) -> NoduleCrop:
+        if step > 1 or rng.random() < self.settings.large_share:
+            wanted = np.exp(rng.uniform(np.log(3 if step == 1 else LEAST_MASS), np.log(28)))
             near = np.flatnonzero(np.abs(np.log(self._diameters / wanted)) < 0.2)
             if len(near):
                 return self.crops[int(rng.choice(near))]
         return self.crops[int(rng.integers(len(self.crops)))]
 
 
+def halved(host: Host, weight: float) -> Host:
+    """A chest at half its resolution, as `detection.levels` shows it to a network."""
+    step = 2
+    nodules, ignored = (
+        np.column_stack([coarse_place(m[:, :3], step), m[:, 3] / step]) for m in (host.nodules, host.ignored)
+    )
+    large = nodules[:, 3] >= LEAST_COARSE_VOXELS
+    box = host.box and (_divided(host.box[0], step), _divided(host.box[1], step))
+    mask = coarse_mask(host.lung_mask, step, reach=0)
+    ignored = np.concatenate([ignored, nodules[~large]])
+    return Host(coarsened(host.hu, step), mask, nodules[large], ignored, box, weight, step)
+
+
+def _divided(corner: IntTriple, step: int) -> IntTriple:
+    z, y, x = corner
+    return z // step, y // step, x // step
+
+
 def _blend(
-    canvas: _Canvas, piece: Piece, place: npt.NDArray[np.float64], rng: np.random.Generator, seams: bool
+    canvas: _Canvas,
+    piece: Piece,
+    place: npt.NDArray[np.float64],
+    rng: np.random.Generator,
+    seams: bool,
+    grown: float = 1.0,
 ) -> None:
     """A piece goes in, turned. Nodules that it covers, in part or whole, teach nothing any more; nor do its seams."""
     matrix, scale = random_turn(rng)
-    weights = blend(canvas.hu, piece, place, matrix)
+    weights = blend(canvas.hu, piece, place, matrix / grown)
     covered = _at(weights, canvas.nodules) > 0.05
     canvas.ignored = np.concatenate([canvas.ignored, canvas.nodules[covered]])
     canvas.nodules = canvas.nodules[~covered]
     if seams:
         canvas.seam |= (weights > 0.1) & (weights < 0.9)
     if piece.diameter_mm > 0:
-        canvas.nodules = np.concatenate([canvas.nodules, spheres([(*place, piece.diameter_mm * scale)])])
+        canvas.nodules = np.concatenate([canvas.nodules, spheres([(*place, piece.diameter_mm * scale * grown)])])
 
 
 def _at(weights: FloatVolume, marks: Spheres) -> npt.NDArray[np.float32]:

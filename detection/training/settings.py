@@ -9,6 +9,7 @@ from detection.models.compact.settings import ModelSettings
 from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
 from runs.checks import above, at_least, between, multiple_of
+from runs.entry import UsageError
 from runs.training.loop import TrainerSettings
 from runs.training.tracking import LoggerSettings
 from runs.training.validation import StoppingSettings
@@ -48,6 +49,7 @@ class SamplingSettings:
         large_share: share of nodules drawn evenly over size instead of as they come (most are 4-6 mm).
         dense_share: share of patches whose lung is made denser or thinner.
         density_hu: by how much: least and most.
+        masses: share of patches at half resolution with masses in them, for a model with two levels.
     """
 
     patch: int
@@ -58,11 +60,14 @@ class SamplingSettings:
     large_share: float
     dense_share: float
     density_hu: tuple[float, float]
+    masses: float
 
     def __post_init__(self) -> None:
         multiple_of("sampling.patch", self.patch, 16)
         for name in ("cubes", "slabs", "large_share", "dense_share"):
             between(f"sampling.{name}", getattr(self, name), 0, 1)
+        if not 0 <= self.masses < 1:
+            raise UsageError(f"sampling.masses must be at least 0 and below 1, got {self.masses}")
         for name in ("nodules", "tissue"):
             at_least(f"sampling.{name}", getattr(self, name), 0)
         at_least("sampling.density_hu, its second,", self.density_hu[1], self.density_hu[0])

@@ -24,6 +24,7 @@ class CompactModel(DetectorModel):
         self.network = build_network(settings).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.grid = AnchorGrid(settings.anchor_sizes_mm, STRIDE, settings.cell_center)
         self.criterion = DetectionCriterion(self.grid)
+        self.levels = tuple(settings.levels)
 
     def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:
         """`loss_score` and `loss_box`."""
@@ -53,7 +54,7 @@ class CompactModel(DetectorModel):
         light = CompactModel.__new__(CompactModel)
         DetectorModel.__init__(light)
         light.network = fused(self.network)
-        light.grid, light.criterion = self.grid, self.criterion
+        light.grid, light.criterion, light.levels = self.grid, self.criterion, self.levels
         return light.eval()
 
 
@@ -69,4 +70,5 @@ def settings_of(values: Mapping[str, Any]) -> ModelSettings:
         head_width=int(values["head_width"]),
         anchor_sizes_mm=tuple(values["anchor_sizes_mm"]),
         cell_center=float(values.get("cell_center", STRIDE / 2)),
+        levels=tuple(values.get("levels", (1,))),
     )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runs.entry import UsageError
+
 
 @dataclass(frozen=True)
 class ModelSettings:
     """What the weights need to be rebuilt; stored in their card.
 
     Attributes:
+        levels: what the network looks at: 1 the scan as prepared, 2 at half its resolution, for masses.
         kind: which detector: the folder under `detection/models`.
         widths: channels at strides 2, 4, 8, 16.
         head_width: channels at the output stride.
@@ -21,4 +24,9 @@ class ModelSettings:
     head_width: int
     anchor_sizes_mm: tuple[float, ...]
     cell_center: float
+    levels: tuple[int, ...]
     kind: str = "compact"
+
+    def __post_init__(self) -> None:
+        if tuple(self.levels) not in ((1,), (1, 2)):
+            raise UsageError(f"model.levels must be [1] or [1, 2], got {list(self.levels)}")

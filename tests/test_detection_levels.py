@@ -1,0 +1,126 @@
+"""The second level: where things come to lie, what counts there, and that masses are taught on it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from detection.detector import NoduleDetector
+from detection.levels import coarse_mask, coarse_place, coarsened, fine_boxes, without_parts
+from detection.models.interface import DetectorModel, Found, Truth
+from detection.training.sampling import HybridPatches, halved
+from preprocessing.geometry import Geometry
+from preprocessing.prepare import PreparedScan
+from preprocessing.volume import Volume
+from tests.patches import SMALL, crop, host
+
+
+def test_half_resolution_is_the_mean_of_eight_voxels_and_drops_the_rest() -> None:
+    hu = np.arange(4 * 4 * 5, dtype=np.int16).reshape(4, 4, 5)
+    made = coarsened(hu, 2)
+    assert made.shape == (2, 2, 2)
+    # Voxels 0, 1, 5, 6, 20, 21, 25, 26.
+    assert made[0, 0, 0] == 13
+    assert coarsened(hu, 1) is hu
+
+
+def test_places_and_boxes_come_back_to_where_they_were() -> None:
+    # The middle of voxels 6 and 7 is 6.5, in the middle of coarse voxel 3.
+    assert coarse_place(np.array([6.5, 0.5, 9.0]), 2).tolist() == [3.0, 0.0, 4.25]
+    box = torch.tensor([[3.0, 0.0, 4.25, 5.0, 2.0, 6.25]])
+    assert fine_boxes(box, 2).tolist() == [[6.5, 0.5, 9.0, 10.5, 4.5, 13.0]]
+    assert torch.equal(fine_boxes(box, 1), box)
+
+
+def test_a_mass_may_have_its_centre_ten_millimetres_from_the_lung() -> None:
+    mask = np.zeros((40, 40, 40), bool)
+    mask[20, 20, 20] = True
+    near = np.argwhere(coarse_mask(mask, 2))
+    away = np.linalg.norm(near - 10, axis=1)
+    assert away.max() == 5.0
+    assert len(near) == sum(
+        z * z + y * y + x * x <= 25 for z in range(-5, 6) for y in range(-5, 6) for x in range(-5, 6)
+    )
+    assert np.argwhere(coarse_mask(mask, 2, reach=0)).tolist() == [[10, 10, 10]]
+    assert coarse_mask(mask, 1) is mask
+    assert not coarse_mask(np.zeros((8, 8, 8), bool), 2).any()
+
+
+def cube_box(z: float, y: float, x: float, edge: float) -> list[float]:
+    return [z - edge / 2, y - edge / 2, x - edge / 2, z + edge / 2, y + edge / 2, x + edge / 2]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "kept"),
+    [
+        # A lump in a better mass goes, a better lump and one beside the mass stay.
+        ([cube_box(50, 50, 50, 60), cube_box(60, 50, 50, 8)], [0]),
+        ([cube_box(60, 50, 50, 8), cube_box(50, 50, 50, 60)], [0, 1]),
+        ([cube_box(50, 50, 50, 60), cube_box(90, 50, 50, 8)], [0, 1]),
+        # A box of like size is left to suppression; a small nodule takes nothing with it.
+        ([cube_box(50, 50, 50, 30), cube_box(52, 50, 50, 22)], [0, 1]),
+        ([cube_box(50, 50, 50, 20), cube_box(52, 50, 50, 5)], [0, 1]),
+        # What went takes nothing with it: the third lies in the second, not in the first.
+        ([cube_box(50, 50, 50, 80), cube_box(75, 50, 50, 40), cube_box(93, 50, 50, 8)], [0, 2]),
+    ],
+)
+def test_lumps_of_a_mass_go(boxes: list[list[float]], kept: list[int]) -> None:
+    assert without_parts(torch.tensor(boxes)).tolist() == kept
+
+
+class Brightest(DetectorModel):
+    """Calls the brightest voxel the middle of a box of so many voxels, at every level."""
+
+    pad_multiple = 4
+    levels = (1, 2)
+
+    def __init__(self, edge: float) -> None:
+        super().__init__()
+        self.edge = edge
+
+    def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:
+        raise NotImplementedError
+
+    def find(self, image: torch.Tensor, least_score: float) -> Found:
+        at = torch.tensor(np.unravel_index(int(image[0, 0].argmax()), image.shape[2:]), dtype=torch.float32)[None]
+        half = self.edge / 2
+        return Found(torch.cat([at - half, at + half], 1), image.max()[None], at)
+
+
+@pytest.mark.parametrize("edge", [20.0, 10.0])
+def test_a_scan_is_searched_at_both_levels(edge: float) -> None:
+    hu = np.full((96, 96, 96), -900, np.int16)
+    hu[40:42, 50:52, 60:62] = 260
+    hu[90, 80, 70] = 330  # brighter, and lost in the mean of its block
+    geometry = Geometry(hu.shape, (1.0, 1.0, 1.0), (-10.0, -20.0, -30.0), np.eye(3))
+    prepared = PreparedScan(Volume(hu, geometry, "1.2"), np.ones(hu.shape, bool), geometry)
+    found = [(c.diameter_mm, round(c.score, 3), c.center_mm) for c in NoduleDetector(Brightest(edge)).detect(prepared)]
+    assert found[0] == (edge, 0.95, (70 - 10, 80 - 20, 90 - 30))
+    # The coarser level's box is twice as large in millimetres; below 24 mm the finer level alone is heard.
+    assert found[1:] == ([(2 * edge, 0.9, (60.5 - 10, 50.5 - 20, 40.5 - 30))] if edge == 20 else [])
+
+
+def test_a_halved_chest_keeps_its_marks_on_its_nodules() -> None:
+    chest = host([(40, 50, 60, 16), (80, 80, 80, 6)], [(90, 30, 30, 40)])
+    small = halved(chest, weight=0.25)
+    assert (small.step, small.weight, small.hu.shape) == (2, 0.25, (60, 60, 60))
+    assert small.nodules.tolist() == [[19.75, 24.75, 29.75, 8.0]]
+    # Of 3 voxels: known at the finer level, and nothing to teach here.
+    assert small.ignored.tolist() == [[44.75, 14.75, 14.75, 20.0], [39.75, 39.75, 39.75, 3.0]]
+    assert small.hu[20, 25, 30] == 30
+    assert small.lung_mask.all()
+
+
+def test_patches_of_a_halved_chest_hold_masses_and_no_cubes() -> None:
+    never = HybridPatches([host(), halved(host(), 9.0)], [crop(6), crop(12)], [], replace(SMALL, nodules=2.0), 4)
+    diameters = [d for n in range(60) for d in never[n].nodules[:, 3]]
+    # Crops of 6 voxels are no masses; those of 12, turned and grown by up to 1.18 x 1.6.
+    large = [d for d in diameters if d > 12 * 1.18]
+    assert large
+    assert max(diameters) <= 12 * 1.18 * 1.6
+    for n in range(60):
+        patch = never[n]
+        for z, y, x, d in patch.nodules:
+            if d > 12 * 1.18 and min(z, y, x) >= 2 and max(z, y, x) < 29:
+                assert float(patch.image[0, round(z), round(y), round(x)]) > 0.4
