@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from preprocessing.geometry import Geometry
-from preprocessing.intake.image_headers import data_files
+from preprocessing.intake.images import data_files
 from preprocessing.intake.scan import Scan
 from preprocessing.intake.volume_reader import read_volume
 from preprocessing.lungs import lung_mask
@@ -60,6 +60,7 @@ def prepare(volume: Volume, settings: PrepareSettings | None = None) -> Prepared
     """Find the lungs, cut their box out and resample it; nothing outside the box is ever resampled."""
     settings = settings or PrepareSettings()
     mask, warnings = lung_mask(volume)
+    warnings = (*volume.warnings, *warnings)
     source = volume.geometry
     margin = settings.margin_mm / np.asarray(source.spacing_mm[::-1])
     box = ndimage.find_objects(mask.astype(np.uint8))[0]

@@ -23,11 +23,13 @@ class Volume:
             is -1024.
         geometry: where the grid lies, LPS mm.
         series_uid: which series it came from.
+        warnings: repairs of values, each `code: sentence`.
     """
 
     hu: npt.NDArray[np.int16]
     geometry: Geometry
     series_uid: str
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hu.dtype != np.int16 or self.hu.shape != self.geometry.shape_zyx:

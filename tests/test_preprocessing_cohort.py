@@ -59,6 +59,7 @@ def test_bad_scans_become_rows_and_the_rest_goes_on(
 
 def test_warnings_of_the_preparation_reach_the_row(tmp_path: Path) -> None:
     image = sitk.GetImageFromArray(np.where(np.indices((20, 40, 40))[2] < 20, -1000, 40).astype(np.int16))
+    image.SetSpacing((8, 8, 2.5))
     sitk.WriteImage(image, str(tmp_path / "no_lungs.mha"))
     (done,) = for_each_scan(find_scans(tmp_path), lambda scan: prepare_scan(scan).warnings)
     assert done.refused is None

@@ -199,6 +199,6 @@ def test_file_names_that_are_no_text(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system takes no such names")
     found = find_scans(tmp_path)
-    assert sorted(str(s.refused) for s in found) == ["None", "unreadable"]
+    assert [s.refused for s in found] == [None, None]
     write_scans(tmp_path / "scans.csv", found)
     assert "bad\\udce9" in (tmp_path / "scans.csv").read_text()

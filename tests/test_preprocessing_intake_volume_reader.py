@@ -13,7 +13,8 @@ from preprocessing.intake.find import find_scans
 from preprocessing.intake.headers import Slice
 from preprocessing.intake.pixels import hounsfield
 from preprocessing.intake.scan import Reason, ScanError
-from preprocessing.intake.volume_reader import read_volume, upright
+from preprocessing.intake.upright import upright
+from preprocessing.intake.volume_reader import read_volume
 from preprocessing.volume import Volume
 from tests.series import chest, slice_files, write_series
 

@@ -211,6 +211,8 @@ def _refuse_shared_uids(scans: list[Scan]) -> list[Scan]:
 
 def _image_scans(images: list[tuple[Path, str]], taken: set[str]) -> list[Scan]:
     """Image files, each under a name that no other scan has."""
+    # Letters that are no valid Unicode cannot go into a table; the file is read all the same.
+    images = [(path, name.encode(errors="backslashreplace").decode()) for path, name in images]
     stems = [Path(name).name[: -len(image_ending(path) or "")] for path, name in images]
     times = Counter(stems)
     scans = []
@@ -222,7 +224,7 @@ def _image_scans(images: list[tuple[Path, str]], taken: set[str]) -> list[Scan]:
         taken.add(uid)
         scan = Scan(uid, uid, (path,))
         try:
-            check_image(path)
+            scan = replace(scan, warnings=check_image(path))
         except Exception as error:
             known = _known(error)
             scan = replace(scan, refused=known.reason, detail=known.detail)

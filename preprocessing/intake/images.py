@@ -1,32 +1,36 @@
-"""MetaImage, NIfTI and NRRD through SimpleITK, which brings all of them to LPS."""
+"""MetaImage, NIfTI and NRRD to volumes, their axes turned to the nearest of patient left, back and head."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import cc3d
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
-from preprocessing.geometry import Geometry
-from preprocessing.intake.image_headers import data_files
+from preprocessing.intake.formats.affine import geometry_of
+from preprocessing.intake.formats.metaimage import metaimage
+from preprocessing.intake.formats.nifti import nifti
+from preprocessing.intake.formats.nrrd import nrrd
+from preprocessing.intake.formats.stored import Stored, check_sizes, voxels
 from preprocessing.intake.scan import Reason, ScanError
 from preprocessing.intake.stack import MAX_SPACING_MM, MIN_SLICES
+from preprocessing.intake.upright import upright
 from preprocessing.volume import HU_MAX, HU_MIN, Volume
 
-# Which reader opens what: left to itself, SimpleITK looks into the file, and a header we did not check could be read.
-READERS = {
-    ".nii.gz": "NiftiImageIO",
-    ".nii": "NiftiImageIO",
-    ".mhd": "MetaImageIO",
-    ".mha": "MetaImageIO",
-    ".nrrd": "NrrdImageIO",
+READERS: dict[str, Callable[[Path], Stored]] = {
+    ".nii.gz": nifti,
+    ".nii": nifti,
+    ".mhd": metaimage,
+    ".mha": metaimage,
+    ".nrrd": nrrd,
 }
 ENDINGS = tuple(READERS)
 # 1024 x 1024 x 2048; what a header claims beyond would only fill the memory.
 MOST_VOXELS = 2**31
-sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
 def image_ending(path: Path) -> str | None:
@@ -34,77 +38,85 @@ def image_ending(path: Path) -> str | None:
     return next((e for e in ENDINGS if path.name.lower().endswith(e)), None)
 
 
-def check_image(path: Path) -> None:
-    """Read the header only.
+def data_files(path: Path) -> tuple[Path, ...]:
+    """The files beside an image file that its voxels are read from; empty for any other file.
 
     Raises:
-        ScanError: no greyscale volume of at least 10 slices can be in it, or its voxels lie in another folder.
+        ScanError: the header cannot be read.
     """
-    _check_name(path)
-    data_files(path)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(READERS[image_ending(path) or ""])
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise ScanError(Reason.UNREADABLE, f"the {image_ending(path)} header cannot be read") from error
-    size = reader.GetSize()
-    if reader.GetNumberOfComponents() != 1:
-        raise ScanError(Reason.NOT_MONOCHROME, f"one channel is needed, got {reader.GetNumberOfComponents()}")
-    if len([n for n in size if n > 1]) != 3 or len(size) > 4:
-        raise ScanError(Reason.BAD_VALUE, f"a volume has three axes, got size {tuple(size)}")
-    if np.prod(size, dtype=float) > MOST_VOXELS:
-        raise ScanError(Reason.BAD_VALUE, f"a CT has at most {MOST_VOXELS} voxels, got size {tuple(size)}")
-    if min(reader.GetSpacing()[:3]) <= 0 or not np.all(np.isfinite(reader.GetSpacing())):
-        raise ScanError(Reason.BAD_VALUE, "the spacing must be positive")
+    if image_ending(path) is None:
+        return ()
+    return tuple(piece.path for piece in _header(path).pieces if piece.path != path)
 
 
-def _check_name(path: Path) -> None:
-    """SimpleITK takes names as UTF-8; handed another one it ends the process."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise ScanError(Reason.UNREADABLE, "the name of the file or of a folder above is no text in UTF-8") from error
+def check_image(path: Path) -> tuple[str, ...]:
+    """Read the header only.
+
+    Returns:
+        Warnings, `code: sentence`.
+
+    Raises:
+        ScanError: no greyscale volume of known geometry can be in it, its voxels lie in another folder, or the files
+            are shorter than it states.
+    """
+    stored = _header(path)
+    if math.prod(stored.size_xyz) > MOST_VOXELS:
+        raise ScanError(Reason.BAD_VALUE, f"a CT has at most {MOST_VOXELS} voxels, got size {stored.size_xyz}")
+    _, warnings = geometry_of(stored.affine, stored.size_xyz)
+    check_sizes(stored)
+    return (*stored.warnings, *warnings)
 
 
 def read_image(path: Path, series_uid: str) -> Volume:
-    """The volume of an image file, its axes turned to the nearest of patient left, back and head.
+    """The volume of an image file.
 
     Raises:
-        ScanError: see `check_image`; `too_few_slices`; `bad_value` for a grid that is not rectangular.
+        ScanError: see `check_image`; `truncated`, `damaged`: the packed voxels are not whole; `too_few_slices`;
+            `thick_slices`; `bad_value`: voxels inside of the body that are no numbers.
     """
     check_image(path)
-    try:
-        image = sitk.ReadImage(str(path), imageIO=READERS[image_ending(path) or ""])
-    except RuntimeError as error:
-        raise ScanError(
-            Reason.TRUNCATED, "the voxels cannot be read; the file or its data file is cut or missing"
-        ) from error
-    if image.GetDimension() == 4:
-        image = image[:, :, :, 0]
-    image = sitk.DICOMOrient(image, "LPS")
-    values = sitk.GetArrayViewFromImage(image)
-    if len(values) < MIN_SLICES:
-        raise ScanError(Reason.TOO_FEW_SLICES, f"at least {MIN_SLICES} slices are needed, got {len(values)}")
-    spacing = image.GetSpacing()
-    if spacing[2] > MAX_SPACING_MM:
+    stored = _header(path)
+    geometry, _ = geometry_of(stored.affine, stored.size_xyz)
+    hu, warnings = _hounsfield(stored)
+    volume = upright(Volume(hu, geometry, series_uid, warnings))
+    slices, spacing = volume.hu.shape[0], volume.geometry.spacing_mm[2]
+    if slices < MIN_SLICES:
+        raise ScanError(Reason.TOO_FEW_SLICES, f"at least {MIN_SLICES} slices are needed, got {slices}")
+    if spacing > MAX_SPACING_MM:
         limit = f"slices at most {MAX_SPACING_MM:g} mm apart are needed"
-        raise ScanError(Reason.THICK_SLICES, f"{limit}, got {spacing[2]:.2f} mm")
-    hu = _hounsfield(np.asarray(values))
-    direction = np.asarray(image.GetDirection()).reshape(3, 3)
-    try:
-        geometry = Geometry(hu.shape, spacing, image.GetOrigin(), direction)
-    except ValueError as error:
-        raise ScanError(Reason.BAD_VALUE, "the direction matrix must be orthonormal") from error
-    return Volume(hu, geometry, series_uid)
+        raise ScanError(Reason.THICK_SLICES, f"{limit}, got {spacing:.2f} mm")
+    return volume
 
 
-def _hounsfield(values: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
-    """Values as they are, clipped; not-a-number counts as padding."""
-    if np.issubdtype(values.dtype, np.integer):
-        limits = np.iinfo(values.dtype)
-        hu = values.clip(max(HU_MIN, limits.min), min(HU_MAX, limits.max))
-    else:
-        hu = np.rint(np.nan_to_num(values, nan=HU_MIN, posinf=HU_MAX, neginf=HU_MIN).clip(HU_MIN, HU_MAX))
-    return cast(npt.NDArray[np.int16], hu.astype(np.int16))
+def _header(path: Path) -> Stored:
+    return READERS[image_ending(path) or ""](path)
+
+
+def _hounsfield(stored: Stored) -> tuple[npt.NDArray[np.int16], tuple[str, ...]]:
+    """Values with slope and intercept, clipped; what is no number outside of the body is padding."""
+    values = voxels(stored)
+    hu = np.empty(values.shape, np.int16)
+    lost = None
+    for z, section in enumerate(values):
+        if stored.slope == 1 and stored.intercept == 0 and np.issubdtype(stored.dtype, np.integer):
+            limits = np.iinfo(stored.dtype)
+            hu[z] = section.clip(max(HU_MIN, limits.min), min(HU_MAX, limits.max))
+            continue
+        exact = section.astype(np.float64) * stored.slope + stored.intercept
+        unknown = np.isnan(exact)
+        if unknown.any():
+            lost = np.zeros(values.shape, bool) if lost is None else lost
+            lost[z] = unknown
+            exact[unknown] = HU_MIN
+        hu[z] = np.rint(exact.clip(HU_MIN, HU_MAX))
+    return hu, () if lost is None else _as_padding(lost)
+
+
+def _as_padding(lost: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+    """Voxels without a value are padding where they reach the edge of the slices; elsewhere they are damage."""
+    labels: npt.NDArray[Any] = cc3d.connected_components(lost, connectivity=6)
+    edge = np.concatenate([labels[:, [0, -1], :].ravel(), labels[:, :, [0, -1]].ravel()])
+    inside = int((lost & ~np.isin(labels, np.unique(edge[edge > 0]))).sum())
+    if inside:
+        raise ScanError(Reason.BAD_VALUE, f"{inside} voxels inside of the picture are no numbers")
+    return (f"padding: {int(lost.sum())} voxels at the edge of the slices are no numbers and were set to {HU_MIN}",)

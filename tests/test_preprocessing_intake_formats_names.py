@@ -11,8 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from preprocessing.intake.find import find_scans
-from preprocessing.intake.image_headers import data_files
-from preprocessing.intake.images import read_image
+from preprocessing.intake.images import data_files, read_image
 from preprocessing.intake.scan import Reason, Scan, ScanError
 from preprocessing.prepare import PrepareSettings, _key
 

@@ -1,0 +1,1 @@
+"""MetaImage, NIfTI and NRRD: what a header states, and the voxels only where they are whole."""
