@@ -21,6 +21,7 @@ from preprocessing.preparation import preparation
 from runs.entry import UsageError, run
 from runs.seeds import seed_of
 from runs.training.card import origin, stated
+from runs.training.figures import figures_of
 from runs.training.loop import ONLY_SPEED, fit
 from runs.training.run_folder import WEIGHTS, claim, finished
 from runs.training.tracking import further_loggers, publish
@@ -123,9 +124,10 @@ def main() -> None:
     run(train_command, TrainSettings, "detection_train")
 
 
-def train_command(settings: TrainSettings) -> None:
-    """`train`, for the command line."""
+def train_command(settings: TrainSettings) -> dict[str, float]:
+    """`train`, for the command line; the figures that a sweep may judge it by."""
     train(settings)
+    return figures_of(settings.out)
 
 
 if __name__ == "__main__":

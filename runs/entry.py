@@ -7,11 +7,11 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import hydra
 import yaml
@@ -41,7 +41,9 @@ class UsageError(ValueError):
     """What the user can mend: a wrong option, a file that is not as it should be. Says what was expected and came."""
 
 
-def run(task: Callable[[Settings], int | None], settings: type[Settings], config_name: str) -> None:
+def run(
+    task: Callable[[Settings], int | Mapping[str, float] | None], settings: type[Settings], config_name: str
+) -> None:
     """Run `task` with the settings of the command line and exit with its status.
 
     Wrong options, what the task reports as `UsageError`, and files of the user's that are missing or closed to us end
@@ -49,7 +51,7 @@ def run(task: Callable[[Settings], int | None], settings: type[Settings], config
     traceback. In a sweep (`--multirun`) every job gets an `out` of its own, see `job_out`.
 
     Args:
-        task: does the work; returns an exit status, None meaning 0.
+        task: does the work; returns an exit status, None meaning 0, or figures by which a sweep may judge it.
         settings: the dataclass behind the YAML; unknown keys and wrong types are refused. Its fields typed `Path` take
             paths as people type them, whatever characters they hold.
         config_name: of the YAML in `conf/`; its defaults list begins with `<config_name>_schema`, the dataclass.
@@ -58,23 +60,27 @@ def run(task: Callable[[Settings], int | None], settings: type[Settings], config
     arguments = quoted(sys.argv[1:], settings)
     fixed = _fixed_keys(arguments)
 
-    _register(settings, config_name)
+    register_schema(settings, config_name)
 
     @hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)
-    def entry(cfg: DictConfig) -> None:
+    def entry(cfg: DictConfig) -> dict[str, float] | None:
         try:
             _give_own_out(cfg, settings, fixed)
-            status.append(task(_settings(cfg, settings)) or 0)
+            result = task(_settings(cfg, settings))
         except (UsageError, OSError, OmegaConfBaseException) as error:
             if logging.getLogger().isEnabledFor(logging.DEBUG) or not is_users(error):
                 raise
             _end(_in_words(error))
+        if isinstance(result, Mapping):
+            return dict(result)
+        status.append(result or 0)
+        return None
 
     sys.argv = [sys.argv[0], *arguments]
     try:
         with _raising():
             entry()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (UsageError, HydraException, OmegaConfBaseException) as error:
         _end(_in_words(error))
     if any(status):
         raise SystemExit(max(status))
@@ -86,7 +92,7 @@ def compose_settings(settings: type[Settings], config_name: str, overrides: Sequ
     Raises:
         hydra.errors.HydraException, UsageError: an override is wrong, naming the key.
     """
-    _register(settings, config_name)
+    register_schema(settings, config_name)
     with hydra.initialize_config_module("conf", version_base="1.3"):
         return _settings(hydra.compose(config_name, overrides=quoted(overrides, settings)), settings)
 
@@ -152,10 +158,11 @@ def _settings(cfg: DictConfig, settings: type[Settings]) -> Settings:
     return made
 
 
-def _register(settings: type[Any], config_name: str) -> None:
+def register_schema(settings: type[Any], name: str, group: str | None = None) -> None:
+    """Offer a dataclass to the YAML `name` of a group (None: of `conf/` itself); its defaults list begins with it."""
     schema = OmegaConf.structured(settings)
     _thaw(schema)
-    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema, group=group)
 
 
 def _thaw(node: DictConfig) -> None:
@@ -203,7 +210,7 @@ def _begins(line: str, words: tuple[str, ...]) -> bool:
     return line.strip().startswith(words)
 
 
-def _end(text: str) -> None:
+def _end(text: str) -> NoReturn:
     sys.stderr.write(f"error: {text}\n")
     raise SystemExit(WRONG_USE) from None
 

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,3 +153,27 @@ def test_jobs_of_a_sweep_are_trainings_of_their_own(tmp_path: Path) -> None:
     assert weights[0].read_bytes() != weights[1].read_bytes()
     seeds = [json.loads(w.with_suffix(".json").read_text())["training"]["seed"] for w in weights]
     assert seeds == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on_with_the_trial_that_was_cut(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    command = [sys.executable, "-m", "detection.train", "-m", "sweep=optuna", "experiment=detector_smoke"]
+    command += [f"out={tmp_path}", "hydra.sweeper.trials=2", "trainer.steps=40", "trainer.checkpoint_steps=1"]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
+        while not list(tmp_path.glob("1-*/checkpoints/last.ckpt")):
+            assert started.poll() is None
+            time.sleep(0.05)
+        started.kill()
+    (first,) = tmp_path.glob("0-*/weights.safetensors")
+    (cut,) = tmp_path.glob("1-*")
+    assert not (cut / "weights.safetensors").exists()
+    before = first.stat().st_mtime_ns
+    subprocess.run(command, check=True, capture_output=True, cwd=root)
+    assert first.stat().st_mtime_ns == before
+    table = list(csv.DictReader((tmp_path / "trials.csv").open()))
+    assert {row["folder"] for row in table} == {first.parent.name, cut.name}
+    assert {row["state"] for row in table} == {"complete"}
+    steps = [int(row["step"]) for row in csv.DictReader((cut / "curves.csv").open())]
+    assert steps == list(range(40))
