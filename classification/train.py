@@ -18,7 +18,7 @@ from classification.training.fit import fit_bag, fit_network, out_of_fold
 from classification.training.samples import Samples, join, read_nodules
 from classification.training.settings import TrainSettings, deciding
 from classification.training.simulated_patients import draw_bags, nodule_risks
-from preprocessing.preparation import preparation
+from preprocessing.preparation import Preparation
 from runs.entry import run
 from runs.training.card import origin, stated
 from runs.training.figures import figures_of
@@ -107,7 +107,7 @@ def card_of(settings: TrainSettings, learnt: Samples, kept: Samples) -> dict[str
         "name": settings.experiment,
         "model": asdict(settings.model),
         "inference": asdict(settings.inference),
-        "preparation": preparation(),
+        "preparation": Preparation().stated(),
         "gate_detector": settings.bag.detector,
         "training": training,
         "data": {

@@ -46,6 +46,8 @@ def _key(detector: NoduleDetector, prepared: PreparedScan) -> str:
     volume = prepared.volume
     what = [
         code_digest(CODE),
+        # Which detector it is, is known at run time only, so no import of `CODE` leads to its source.
+        code_digest(type(detector.model).__module__),
         detector.provenance,
         asdict(detector.settings),
         volume.geometry.to_dict(),

@@ -14,7 +14,7 @@ from phantom.make import RECIPE_VERSION, make_cohort
 from preprocessing.cohort import for_each_scan, summary, write_scans
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
-from preprocessing.prepare import PreparedScan, default_cache, prepare_scan
+from preprocessing.prepare import PreparedScan, PrepareSettings, default_cache, prepare_scan
 from runs.cache import cache_folder
 from runs.entry import UsageError, run
 
@@ -89,13 +89,16 @@ class Search:
     candidates: Path | None = None
 
     def run(self, scan: Scan) -> tuple[PreparedScan, list[Candidate]]:
-        """A scan on disk, prepared, with its candidates (world LPS mm, best first).
+        """A scan on disk, prepared as pictures and stage 2 want it, with its candidates (world LPS mm, best first).
 
         Raises:
             ScanError: when the pixels cannot be read.
         """
         prepared = prepare_scan(scan, cache=self.prepared)
-        return prepared, detect_cached(self.detector, prepared, self.candidates)
+        grid = self.detector.model.preparation.grid
+        # World millimetres are all that passes between the stages, so each may look at a scan prepared its own way.
+        seen = prepared if grid == PrepareSettings() else prepare_scan(scan, grid, self.prepared)
+        return prepared, detect_cached(self.detector, seen, self.candidates)
 
 
 def caches(wanted: bool) -> tuple[Path | None, Path | None]:

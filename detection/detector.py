@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.nn import functional
 from detection.candidate import Candidate
 from detection.levels import LEAST_COARSE_MM, coarse_mask, coarsened, fine_boxes, without_parts
 from detection.models.compact.boxes import suppress
-from detection.models.interface import DetectorModel, model_of
+from detection.models.interface import DetectorModel, Inference, model_of
 from detection.tiling import tiles
 from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.patches import normalise
@@ -28,23 +28,18 @@ DEFAULT_WEIGHTS = "compact-v2"
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """How a prepared scan becomes candidates.
+    """What the user states of `detection.models.interface.Inference`; None: the detector's own number."""
 
-    Attributes:
-        tile_voxels: seen by one forward pass, context included; a million takes about 60 MB.
-        margin: voxels of context around what a pass answers for, a multiple of 16.
-        tile_candidates: boxes kept of a tile, best first, of those whose centre lies in the lung mask.
-        nms_iou: overlap above which the weaker of two boxes goes.
-        min_score: candidates below it are not listed.
-        max_candidates: per scan, best first.
-    """
+    tile_voxels: int | None = None
+    margin: int | None = None
+    tile_candidates: int | None = None
+    nms_iou: float | None = None
+    min_score: float | None = None
+    max_candidates: int | None = None
 
-    tile_voxels: int = 16_000_000
-    margin: int = 16
-    tile_candidates: int = 600
-    nms_iou: float = 0.1
-    min_score: float = 0.01
-    max_candidates: int = 60
+    def over(self, own: Inference) -> Inference:
+        """The numbers of a detector with these in their place."""
+        return replace(own, **{key: value for key, value in asdict(self).items() if value is not None})
 
 
 class NoduleDetector:
@@ -64,7 +59,7 @@ class NoduleDetector:
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = model.lightened().to(self.device)
-        self.settings = settings or InferenceSettings()
+        self.settings = (settings or InferenceSettings()).over(model.inference)
         how = ", ".join(f"{key}={value}" for key, value in asdict(self.settings).items())
         self.provenance = {**provenance, "detector_inference": how} if provenance else {}
 
@@ -72,7 +67,16 @@ class NoduleDetector:
         """Candidates whose centre lies in the lung mask, best first, at most `max_candidates`.
 
         Centres are world LPS mm; the diameter is the mean edge of the box in mm.
+
+        Args:
+            prepared: as `model.preparation` wants it.
+
+        Raises:
+            ValueError: a scan of another spacing.
         """
+        wanted, got = self.model.preparation.spacing_mm, prepared.volume.geometry.spacing_mm
+        if got != wanted:
+            raise ValueError(f"this detector is shown voxels of {wanted} mm, got {got}")
         boxes, scores = self._boxes(prepared.volume.hu, prepared.lung_mask)
         return as_candidates(boxes, scores, prepared.volume.geometry, prepared.volume.series_uid, self.settings)
 
@@ -101,7 +105,7 @@ class NoduleDetector:
         """Boxes (N, 6) in voxels of the level, centred in the mask, and scores (N,), from all tiles."""
         all_boxes, all_scores = [torch.zeros((0, 6))], [torch.zeros(0)]
         for tile in tiles(lung_mask, self.settings.tile_voxels, self.settings.margin, self.model.pad_multiple):
-            patch = _padded_patch(hu, tile.start, tile.stop)
+            patch = _padded_patch(hu, tile.start, tile.stop, self.model.preparation.window_hu)
             found = self.model.find(patch.to(self.device), self.settings.min_score)
             start = torch.tensor(tile.start, dtype=torch.float32)
             boxes, cells = found.boxes + start.repeat(2), found.cells + start
@@ -117,7 +121,7 @@ class NoduleDetector:
 
 
 def as_candidates(
-    boxes: torch.Tensor, scores: torch.Tensor, geometry: Geometry, series_uid: str, settings: InferenceSettings
+    boxes: torch.Tensor, scores: torch.Tensor, geometry: Geometry, series_uid: str, settings: Inference
 ) -> list[Candidate]:
     """What is left of boxes (N, 6) in voxels and scores (N,), best first, after suppression, in world mm."""
     found = []
@@ -129,10 +133,12 @@ def as_candidates(
     return found
 
 
-def _padded_patch(hu: npt.NDArray[np.int16], start: IntTriple, stop: IntTriple) -> torch.Tensor:
+def _padded_patch(
+    hu: npt.NDArray[np.int16], start: IntTriple, stop: IntTriple, window_hu: tuple[float, float]
+) -> torch.Tensor:
     """(1, 1, D, H, W) normalised; past the volume it is air, as at training borders."""
     part = hu[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
-    patch = torch.from_numpy(normalise(part))[None, None]
+    patch = torch.from_numpy(normalise(part, window_hu))[None, None]
     missing = [b - a - n for a, b, n in zip(start, stop, part.shape, strict=True)]
     return functional.pad(patch, (0, missing[2], 0, missing[1], 0, missing[0]))
 
@@ -154,8 +160,8 @@ def load_detector(weights: str | Path | None = None, settings: InferenceSettings
     """
     name = weights or DEFAULT_WEIGHTS
     state, card = load_weights(name, SHIPPED)
-    check_preparation(card)
     model = model_of(card)
+    check_preparation(card, model.preparation)
     try:
         model.take(state)
     except RuntimeError as error:

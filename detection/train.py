@@ -17,7 +17,6 @@ from detection.training.engine import DetectorTraining
 from detection.training.sampling import HybridPatches, collate, halved
 from detection.training.settings import TrainSettings
 from detection.training.validation import ValidationFroc
-from preprocessing.preparation import preparation
 from runs.entry import UsageError, run
 from runs.seeds import seed_of
 from runs.training.card import origin, stated
@@ -75,7 +74,8 @@ def load_patches(settings: TrainSettings, levels: Sequence[int]) -> tuple[Hybrid
     if len(levels) > 1:
         share = settings.sampling.masses
         hosts = [*hosts, *(halved(host, host.weight * share / (1 - share)) for host in hosts)]
-    return HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed), counts
+    shown = settings.model.preparation
+    return HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed, shown), counts
 
 
 def load_selection(settings: TrainSettings, patches: HybridPatches) -> Selection | None:
@@ -95,7 +95,7 @@ def load_selection(settings: TrainSettings, patches: HybridPatches) -> Selection
         hosts = validation_phantoms(settings.data, settings.seed)
     else:
         raise UsageError("validation needs nodules to blend in or phantoms: data.nodules=FOLDER, data.phantoms=N")
-    fixed = HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed)
+    fixed = HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed, patches.preparation)
     return Selection(ValidationFroc(fixed, settings.validation.patches, settings.seed), settings.validation)
 
 
@@ -111,7 +111,7 @@ def card_of(settings: TrainSettings, counts: dict[str, int]) -> dict[str, Any]:
     return {
         "name": settings.experiment,
         "model": asdict(settings.model),
-        "preparation": preparation(),
+        "preparation": settings.model.preparation.stated(),
         "training": stated(settings, ("model", "data", "out", "resume", "logger")),
         "data": {**stated(settings.data), **counts},
         "split": settings.data.split.describe(),

@@ -34,8 +34,10 @@ def extract_patch(
     return patch
 
 
-def normalise(hu: npt.NDArray[np.int16] | npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """HU clipped to [-1000, 400] and scaled to float32 [0, 1]: the one intensity scaling of every network."""
-    low, high = WINDOW_HU
+def normalise(
+    hu: npt.NDArray[np.int16] | npt.NDArray[np.float32], window_hu: tuple[float, float] = WINDOW_HU
+) -> npt.NDArray[np.float32]:
+    """HU clipped to a window and scaled to float32 [0, 1]: the one intensity scaling, in training and at inference."""
+    low, high = window_hu
     scaled = (np.clip(hu, low, high).astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low))
     return cast(npt.NDArray[np.float32], scaled)

@@ -79,7 +79,7 @@ def orientation_letters(direction: npt.ArrayLike) -> str:
 
 def display_planes(geometry: Geometry) -> tuple[Plane, Plane, Plane]:
     """Axial, coronal and sagittal plane of a grid."""
-    left, back, head = _anatomical_axes(geometry)
+    left, back, head = anatomical_axes(geometry)
     return (
         Plane("axial", left, back, head),
         Plane("coronal", left, head.reversed, back),
@@ -87,7 +87,7 @@ def display_planes(geometry: Geometry) -> tuple[Plane, Plane, Plane]:
     )
 
 
-def _anatomical_axes(geometry: Geometry) -> list[Axis]:
+def anatomical_axes(geometry: Geometry) -> list[Axis]:
     """The grid's axes nearest to patient left, back and head, each walked that way."""
     direction = geometry.direction
 

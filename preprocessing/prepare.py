@@ -13,16 +13,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from preprocessing.geometry import Geometry
+from preprocessing.geometry import Geometry, Triple
 from preprocessing.intake.images import data_files
 from preprocessing.intake.scan import Scan
 from preprocessing.intake.volume_reader import read_volume
 from preprocessing.lungs import lung_mask
+from preprocessing.orientation import facing_ras
 from preprocessing.resample import resample, sample_mask
 from preprocessing.volume import Volume
 from runs.cache import cache_folder, code_digest, load, store
 
 CACHE_LIMIT_BYTES = 20 * 1024**3
+ORIENTATIONS = ("source", "RAS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,19 @@ class PrepareSettings:
     """Numbers of the preparation.
 
     Attributes:
-        spacing_mm: isotropic spacing of the prepared volume.
+        spacing_mm: of the prepared volume, along its axes x, y, z.
         margin_mm: how far the box reaches beyond the lung mask.
+        orientation: "source": the axes point as the scan's do; "RAS": x to the patient's right, y to the front, z to
+            the head, or as near to that as the scan's axes come.
     """
 
-    spacing_mm: float = 1.0
+    spacing_mm: Triple = (1.0, 1.0, 1.0)
     margin_mm: float = 8.0
+    orientation: str = "source"
+
+    def __post_init__(self) -> None:
+        if self.orientation not in ORIENTATIONS:
+            raise ValueError(f"orientation must be one of {ORIENTATIONS}, got '{self.orientation}'")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +52,7 @@ class PreparedScan:
     """What every network sees.
 
     Attributes:
-        volume: the box around the lungs, isotropic, axes parallel to the source grid; its geometry is in the
+        volume: the box around the lungs, axes parallel to those of the source grid; its geometry is in the
             source's world, so a voxel here and its `to_world` point at the same anatomy as in the source.
         lung_mask: (Z, Y, X) bool on `volume`'s grid, where candidates may lie; never empty.
         source_geometry: the grid of the scan as read.
@@ -69,10 +78,13 @@ def prepare(volume: Volume, settings: PrepareSettings | None = None) -> Prepared
     stop = stop.astype(int)
     cropped = source.cropped(start, stop)
     window = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    # One grid for all scans: 1 mm over the outer faces of the box.
-    grid = cropped.resampled((settings.spacing_mm,) * 3)
     part = Volume(np.ascontiguousarray(volume.hu[window]), cropped, volume.series_uid)
-    return PreparedScan(resample(part, grid), sample_mask(mask[window], cropped, grid), source, warnings)
+    lungs = mask[window]
+    if settings.orientation == "RAS":
+        part, lungs = facing_ras(part, lungs)
+    # One grid for all scans: the spacing wanted, over the outer faces of the box.
+    grid = part.geometry.resampled(settings.spacing_mm)
+    return PreparedScan(resample(part, grid), sample_mask(lungs, part.geometry, grid), source, warnings)
 
 
 def prepare_scan(scan: Scan, settings: PrepareSettings | None = None, cache: Path | None = None) -> PreparedScan:

@@ -20,17 +20,21 @@ def resample(volume: Volume, target: Geometry) -> Volume:
     Raises:
         ValueError: when the axes are not parallel.
     """
-    source = volume.geometry
+    data = interpolated(torch.from_numpy(volume.hu), volume.geometry, target)
+    hu = data.round_().to(torch.int16).numpy() if data.is_floating_point() else data.numpy()
+    return Volume(hu, target, volume.series_uid)
+
+
+def interpolated(data: torch.Tensor, source: Geometry, target: Geometry) -> torch.Tensor:
+    """Values (Z, Y, X) on a parallel grid, as `resample` takes them; the same values where the grids are the same."""
     if not np.allclose(source.direction, target.direction, atol=1e-6):
         raise ValueError("resample needs parallel grids: the direction matrices differ")
     start = source.to_voxel(target.origin_mm)
     step = np.asarray(target.spacing_mm)[::-1] / np.asarray(source.spacing_mm)[::-1]
-    data = torch.from_numpy(volume.hu)
     for axis in _cheapest_first(source.shape_zyx, target.shape_zyx):
         where = start[axis] + step[axis] * np.arange(target.shape_zyx[axis])
         data = _interpolate_axis(data, axis, where)
-    hu = data.round_().to(torch.int16).numpy() if data.is_floating_point() else data.numpy()
-    return Volume(hu, target, volume.series_uid)
+    return data
 
 
 def resample_isotropic(volume: Volume, spacing_mm: float) -> Volume:

@@ -5,19 +5,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from detection import train as train_module
-from detection.detector import NoduleDetector, load_detector
-from detection.models.interface import DetectorModel, Found, Truth, build_model
+from detection.detect import Search
+from detection.detector import InferenceSettings, NoduleDetector, load_detector
+from detection.models.interface import DetectorModel, Found, Inference, Truth, build_model
 from detection.train import train
 from preprocessing.geometry import Geometry
+from preprocessing.intake.find import find_scans
+from preprocessing.preparation import Preparation
 from preprocessing.prepare import PreparedScan
 from preprocessing.volume import Volume
+from tests.chests import simple_chest
 from tests.patches import patches
 from tests.training_settings import detection, short
 
@@ -26,6 +31,7 @@ from tests.training_settings import detection, short
 class BrightestSettings:
     kind: str = "brightest"
     edge_mm: float = 6.0
+    preparation: ClassVar[Preparation] = Preparation()
 
 
 class Brightest(DetectorModel):
@@ -86,3 +92,33 @@ def test_what_it_finds_is_a_candidate_in_the_scans_world() -> None:
     assert found.diameter_mm == 6.0
     assert found.score == pytest.approx((300 + 1000) / 1400)
     assert asdict(BrightestSettings())["kind"] == "brightest"
+
+
+@pytest.mark.usefixtures("brightest")
+def test_a_detector_is_shown_scans_as_it_wants_them_and_pictures_stay_as_they_are(tmp_path: Path) -> None:
+    chest = simple_chest(thickness=5)
+    chest.hu[30, 70, 50] = 1500  # x = -170 + 100, y = -130 + 140, z = 150
+    image = sitk.GetImageFromArray(chest.hu)
+    image.SetSpacing(chest.geometry.spacing_mm)
+    image.SetOrigin(chest.geometry.origin_mm)
+    sitk.WriteImage(image, str(tmp_path / "ct.mha"))
+    (scan,) = find_scans(tmp_path / "ct.mha")
+    model = build_model(BrightestSettings())
+    model.preparation = Preparation((2.0, 2.0, 5.0), (-1024.0, 2000.0), "RAS")
+    search = Search(NoduleDetector(model), tmp_path / "cache")
+    prepared, (found, *_) = search.run(scan)
+    assert prepared.volume.geometry.spacing_mm == (1, 1, 1)
+    # The scan's own spacing, so nothing is interpolated: to the voxel, and to the HU.
+    assert found.center_mm == pytest.approx((-70, 10, 150))
+    assert found.score == pytest.approx((1500 + 1024) / 3024)
+    assert found.diameter_mm == pytest.approx((12 + 12 + 30) / 3)
+    with pytest.raises(ValueError, match=r"voxels of \(2\.0, 2\.0, 5\.0\) mm, got \(1\.0, 1\.0, 1\.0\)"):
+        search.detector.detect(prepared)
+
+
+@pytest.mark.usefixtures("brightest")
+def test_its_own_numbers_of_inference_hold_where_the_user_states_none() -> None:
+    model = build_model(BrightestSettings())
+    model.inference = Inference(nms_iou=0.22, max_candidates=300)
+    used = NoduleDetector(model, InferenceSettings(max_candidates=5)).settings
+    assert used == Inference(nms_iou=0.22, max_candidates=5)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from detection.training.sampling import HybridPatches, collate
+from preprocessing.preparation import Preparation
 from tests.patches import SMALL, crop, cube, host, patches
 
 
@@ -28,6 +29,26 @@ def test_a_patch_is_its_number_and_its_marks_lie_on_nodules() -> None:
     assert seen > 5
     assert not torch.equal(first[0].image, first[1].image)
     assert not torch.equal(first[0].image, patches(seed=6)[0].image)
+
+
+def test_a_patch_is_shown_as_the_detector_wants_it() -> None:
+    usual = patches()
+    fine = HybridPatches(
+        usual.hosts, usual.crops, usual.cubes, SMALL, usual.seed, Preparation((0.5, 0.5, 2.0), (-1024.0, 300.0))
+    )
+    seen = 0
+    for number in range(12):
+        made, shown = usual[number], fine[number]
+        assert shown.image.shape == (1, 16, 64, 64)
+        assert torch.equal(made.known, shown.known)
+        assert (made.nodules == shown.nodules).all()
+        for z, y, x, _ in shown.nodules:
+            at = np.rint(shown.grid.to_voxel((x, y, z))).astype(int)
+            if (at >= 1).all() and (at < np.array(shown.grid.shape_zyx) - 1).all():
+                seen += 1
+                # Lung, of -850 HU, is .13 in this window; the middle of a nodule is soft tissue.
+                assert float(shown.image[(0, *at)]) > 0.5
+    assert seen > 5
 
 
 def test_a_tumour_that_reaches_in_is_ignored_wherever_its_centre_lies() -> None:

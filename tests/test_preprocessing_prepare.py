@@ -45,7 +45,7 @@ def test_the_second_time_comes_from_the_cache(tmp_path: Path, monkeypatch: pytes
 def test_other_settings_and_other_bytes_have_their_own_entries(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     prepare_scan(write_chest(tmp_path / "ct.mhd"), cache=cache)
-    coarse = prepare_scan(write_chest(tmp_path / "ct.mhd"), PrepareSettings(spacing_mm=2), cache)
+    coarse = prepare_scan(write_chest(tmp_path / "ct.mhd"), PrepareSettings(spacing_mm=(2, 2, 2)), cache)
     assert coarse.volume.geometry.spacing_mm == (2, 2, 2)
     assert len(list(cache.glob("*.npz"))) == 2
     # Only the data file beside the header changes.

@@ -9,22 +9,28 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
-# Training says for cells of so many voxels whether a patch is to be trusted there.
+from preprocessing.preparation import Preparation
+
+# Training says for cells of so many voxels of 1 mm whether a patch is to be trusted there.
 KNOWN_STEP = 4
 
 
 class Truth(NamedTuple):
     """What a batch of N patches teaches; rows of zeros fill up patches with fewer marks.
 
+    Patches are made of voxels of 1 mm and then shown as a detector's `preparation` wants it; the outer faces stay.
+    Truth is told in these voxels of 1 mm, a voxel's index being its centre.
+
     Attributes:
-        nodules: (N, M, 4) z, y, x, diameter in voxels of the patch.
+        nodules: (N, M, 4) z, y, x, diameter.
         ignored: (N, K, 4) balls that teach nothing, in the same form.
-        known: (N, D / 4, H / 4, W / 4): 1, or 0 where the picture itself is not to be trusted.
+        known: 1, or 0 where the picture itself is not to be trusted, for every 4 x 4 x 4 of these voxels.
     """
 
     nodules: torch.Tensor
@@ -46,6 +52,27 @@ class Found(NamedTuple):
     cells: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Inference:
+    """How a prepared scan becomes candidates.
+
+    Attributes:
+        tile_voxels: seen by one forward pass, context included.
+        margin: voxels of context around what a pass answers for, a multiple of the detector's `pad_multiple`.
+        tile_candidates: boxes kept of a tile, best first, of those whose centre lies in the lung mask.
+        nms_iou: overlap above which the weaker of two boxes goes.
+        min_score: candidates below it are not listed.
+        max_candidates: per scan, best first.
+    """
+
+    tile_voxels: int = 16_000_000
+    margin: int = 16
+    tile_candidates: int = 600
+    nms_iou: float = 0.1
+    min_score: float = 0.01
+    max_candidates: int = 60
+
+
 class DetectorModel(nn.Module, ABC):
     """One detector: its layers, how it is taught and how it answers.
 
@@ -53,23 +80,30 @@ class DetectorModel(nn.Module, ABC):
         pad_multiple: sides of its patches are multiples of this.
         levels: edges of the voxels it looks at, in those of a prepared scan: 1, and 2 if it knows masses at half the
             resolution (`detection.levels`).
+        preparation: the pictures it is shown.
+        inference: its own numbers, where the user states none.
     """
 
     pad_multiple: int = 16
     levels: tuple[int, ...] = (1,)
+    preparation: Preparation = Preparation()
+    inference: Inference = Inference()
 
     @abstractmethod
     def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:
         """Named terms whose sum is minimised.
 
         Args:
-            images: (N, 1, D, H, W) float in [0, 1].
+            images: (N, 1, D, H, W) float in [0, 1], as `preparation` wants them.
             truth: of the same N patches, on their device.
         """
 
     @abstractmethod
     def find(self, image: torch.Tensor, least_score: float) -> Found:
-        """All boxes of one patch (1, 1, D, H, W) with at least this score, before any suppression."""
+        """All boxes of one patch (1, 1, D, H, W), prepared as it wants, with at least this score.
+
+        Suppression of overlapping boxes is not its business.
+        """
 
     def weights(self) -> dict[str, torch.Tensor]:
         """What is written to disk."""
@@ -94,6 +128,10 @@ class ModelKind(Protocol):
     @property
     def kind(self) -> str:
         """The folder under `detection/models`."""
+
+    @property
+    def preparation(self) -> Preparation:
+        """The pictures it is shown."""
 
 
 def build_model(settings: ModelKind) -> DetectorModel:

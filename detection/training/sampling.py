@@ -19,8 +19,10 @@ from detection.training.settings import SamplingSettings
 from detection.training.spheres import Spheres, clear_of, inside, reaching, spheres, turned
 from phantom.hybrid import averaged, blend, lung_shifted, paste_places, random_turn, reacquired, sampled, tissue_like
 from phantom.pieces import FloatVolume, NoduleCrop, Piece
-from preprocessing.geometry import IntTriple
+from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.patches import normalise
+from preprocessing.preparation import Preparation
+from preprocessing.resample import interpolated
 from preprocessing.volume import HU_MIN
 from runs.entry import UsageError
 from runs.seeds import stream
@@ -70,16 +72,18 @@ class Patch:
     """One training example.
 
     Attributes:
-        image: (1, D, H, W) in [0, 1].
-        nodules: marks to find, in its voxels.
-        ignored: marks that teach nothing.
-        known: (D / 4, H / 4, W / 4) 1, or 0 along the seams of a slab or cube.
+        image: (1, D, H, W) in [0, 1], as the detector is shown it.
+        nodules: marks to find, in the voxels of 1 mm that the patch was made of.
+        ignored: marks that teach nothing, likewise.
+        known: 1, or 0 along the seams of a slab or cube; one for every four voxels of 1 mm along each axis.
+        grid: where the image's voxels lie among those of 1 mm.
     """
 
     image: torch.Tensor
     nodules: Spheres
     ignored: Spheres
     known: torch.Tensor
+    grid: Geometry
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +106,7 @@ class HybridPatches:
         cubes: nodules in their own surroundings.
         settings: of the patches.
         seed: of all of them.
+        preparation: what the detector is shown; None: what all networks trained here are.
     """
 
     def __init__(
@@ -111,6 +116,7 @@ class HybridPatches:
         cubes: Sequence[Piece],
         settings: SamplingSettings,
         seed: int,
+        preparation: Preparation | None = None,
     ) -> None:
         if not hosts:
             raise UsageError("training needs at least one chest to cut patches from, got none")
@@ -119,6 +125,9 @@ class HybridPatches:
         self.cubes = list(cubes)
         self.settings = settings
         self.seed = seed
+        self.preparation = preparation or Preparation()
+        cube = Geometry((settings.patch,) * 3, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
+        self._made, self._shown = cube, cube.resampled(self.preparation.spacing_mm)
         self._diameters = np.array([crop.diameter_mm for crop in self.crops])
         weights = np.array([host.weight for host in self.hosts])
         self._share = weights / weights.sum()
@@ -143,9 +152,12 @@ class HybridPatches:
         found = inside(canvas.nodules, size)
         partly = canvas.nodules[~found]
         ignored = np.concatenate([canvas.ignored, partly])
-        image = torch.from_numpy(normalise(reacquired(canvas.hu, rng, self.hosts[which].step)))[None]
+        hu = torch.from_numpy(reacquired(canvas.hu, rng, self.hosts[which].step))
+        hu = interpolated(hu, self._made, self._shown)
+        image = torch.from_numpy(normalise(hu.numpy(), self.preparation.window_hu))[None]
         known = 1 - _per_cell(canvas.seam).astype(np.float32)
-        return Patch(image, canvas.nodules[found], ignored[reaching(ignored, size)], torch.from_numpy(known))
+        kept = ignored[reaching(ignored, size)]
+        return Patch(image, canvas.nodules[found], kept, torch.from_numpy(known), self._shown)
 
     def _piece_of_chest(self, which: int, rng: np.random.Generator) -> _Canvas:
         host, size = self.hosts[which], self.settings.patch

@@ -9,19 +9,17 @@ import numpy as np
 import torch
 
 from detection.candidate import Candidate
-from detection.detector import InferenceSettings, as_candidates
+from detection.detector import as_candidates
 from detection.froc.curve import RATES, froc
 from detection.models.interface import DetectorModel
 from detection.training.sampling import HybridPatches, Patch
 from detection.training.spheres import Spheres
 from preprocessing.annotations import Nodule
-from preprocessing.geometry import Geometry
 from runs.entry import UsageError
 from runs.seeds import stream
 
 # Patches centred in the lungs that hold as much of them as a scan does: 4.5 litres, seven tenths of each patch.
 SCAN_MM3 = 6.5e6
-INFERENCE = InferenceSettings()
 
 
 class ValidationFroc:
@@ -59,11 +57,9 @@ class ValidationFroc:
 def _found(module: L.LightningModule, number: int, patch: Patch) -> list[Candidate]:
     model = module.model
     assert isinstance(model, DetectorModel)
-    found = model.find(patch.image[None].to(module.device), INFERENCE.min_score)
-    best = torch.argsort(found.scores, descending=True, stable=True)[: INFERENCE.tile_candidates]
-    _, depth, height, width = patch.image.shape
-    grid = Geometry((depth, height, width), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
-    return as_candidates(found.boxes[best], found.scores[best], grid, str(number), INFERENCE)
+    found = model.find(patch.image[None].to(module.device), model.inference.min_score)
+    best = torch.argsort(found.scores, descending=True, stable=True)[: model.inference.tile_candidates]
+    return as_candidates(found.boxes[best], found.scores[best], patch.grid, str(number), model.inference)
 
 
 def _as_nodules(number: int, marks: Spheres) -> Sequence[Nodule]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from preprocessing.preparation import Preparation
 
 from runs.entry import UsageError
 
@@ -26,6 +29,7 @@ class ModelSettings:
     cell_center: float
     levels: tuple[int, ...]
     kind: str = "compact"
+    preparation: ClassVar[Preparation] = Preparation()
 
     def __post_init__(self) -> None:
         if tuple(self.levels) not in ((1,), (1, 2)):
