@@ -107,6 +107,33 @@ def is_users(error: Exception) -> bool:
     return not any(_is_ours(Path(os.fsdecode(name))) for name in named if isinstance(name, str | bytes | os.PathLike))
 
 
+def typed(settings: type[Settings], values: Mapping[str, Any], key: str) -> Settings:
+    """A part of the settings whose type only its values tell, checked as the rest is.
+
+    Args:
+        settings: the dataclass.
+        values: from YAML and the command line, without interpolations.
+        key: where the part stands among the options, for the messages.
+
+    Raises:
+        UsageError: a value of a wrong type, one too many or one too few, by its name.
+    """
+    part = OmegaConf.structured(settings)
+    _thaw(part)
+    schema = DictConfig({key: part})
+    OmegaConf.set_struct(schema, True)
+    try:
+        whole = OmegaConf.to_object(OmegaConf.merge(schema, {key: dict(values)}))
+    except MissingMandatoryValue as error:
+        raise UsageError(f"no value for {error.full_key}: give one, {error.full_key}=...") from None
+    except OmegaConfBaseException as error:
+        raise UsageError(f"{error.full_key}: {_in_words(error)}") from None
+    assert isinstance(whole, dict)
+    made = whole[key]
+    assert isinstance(made, settings)
+    return made
+
+
 def job_out(out: Path, number: int, overrides: Sequence[str], fixed: Sequence[str] = ()) -> Path:
     """The folder of one job of a sweep: `out/<number>-<what was swept>`, or `out` itself when that was swept over.
 

@@ -29,7 +29,8 @@ BOTH = {
 }
 OPTIONS = {
     "detection": BOTH | {
-        "model": {"compact"}, "data": {"phantoms", "context"}, "sampling": {"hybrid"}, "optimizer": {"adamw"},
+        "model": {"compact", "monai_luna16"}, "data": {"phantoms", "context"}, "sampling": {"hybrid"},
+        "optimizer": {"adamw"},
         "validation": {"none", "froc"},
         "experiment": {"compact_context", "compact_masses", "detector_smoke"},
     },

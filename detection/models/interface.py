@@ -1,21 +1,26 @@
 """What a detector is to the rest of the product: patches in, found boxes or a loss out.
 
-A detector has a folder here with a module `model` that offers `build(settings)`; `settings.kind` is the folder's name.
-Nothing else in the product knows which one it holds.
+A detector has a folder here, which `settings.kind` names, with a module `model` that offers `SETTINGS`, the dataclass
+of its settings, `build(settings)` and `settings_of(values)`, which reads them from a card. Its numbers stand in a YAML
+in `conf/model/`. Nothing else in the product knows which detector it holds.
 """
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
 from preprocessing.preparation import Preparation
+from runs.entry import UsageError, typed
 
 # Training says for cells of so many voxels of 1 mm whether a patch is to be trusted there.
 KNOWN_STEP = 4
@@ -135,15 +140,48 @@ class ModelKind(Protocol):
 
 
 def build_model(settings: ModelKind) -> DetectorModel:
-    """A detector with fresh weights."""
-    module = importlib.import_module(f"detection.models.{settings.kind}.model")
-    made: DetectorModel = module.build(settings)
+    """A detector with fresh weights.
+
+    Raises:
+        UsageError: there is none of that kind.
+    """
+    made: DetectorModel = _module(settings.kind).build(settings)
     return made
 
 
 def model_of(card: Mapping[str, Any]) -> DetectorModel:
-    """The detector that a card's `model` describes, with fresh weights; cards without a kind are of `compact`."""
-    values = dict(card["model"])
-    module = importlib.import_module(f"detection.models.{values.get('kind', 'compact')}.model")
-    made: DetectorModel = module.build(module.settings_of(values))
+    """The detector that a card's `model` describes, with fresh weights; cards without a kind are of `compact`.
+
+    Raises:
+        UsageError: there is none of that kind.
+    """
+    module = _module(kind_of(card["model"]))
+    made: DetectorModel = module.build(module.settings_of(card["model"]))
     return made
+
+
+def settings_of(values: Mapping[str, Any]) -> ModelKind:
+    """The settings of a detector as `conf/model/` and the command line give them: which, their `kind` says.
+
+    Raises:
+        UsageError: there is no detector of that kind, or its settings are others; by name.
+    """
+    made: ModelKind = typed(_module(kind_of(values)).SETTINGS, values, "model")
+    return made
+
+
+def kind_of(values: Mapping[str, Any]) -> str:
+    """Which detector settings are of; those that do not say are of `compact`, the first."""
+    return str(values.get("kind", "compact"))
+
+
+def _module(kind: str) -> ModuleType:
+    name = f"detection.models.{kind}"
+    try:
+        return importlib.import_module(f"{name}.model")
+    except ModuleNotFoundError as error:
+        if error.name not in (name, f"{name}.model"):
+            raise
+        here = pkgutil.iter_modules([str(Path(__file__).parent)])
+        known = ", ".join(sorted(module.name for module in here if module.ispkg))
+        raise UsageError(f"model must be one of {known}, got {kind}") from None

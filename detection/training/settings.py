@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from detection.models.compact.settings import ModelSettings
+from detection.models.interface import settings_of
 from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
 from runs.checks import above, at_least, between, multiple_of
@@ -134,7 +136,7 @@ class TrainSettings:
         start: name or path of weights to begin from; None: fresh ones.
         data: what it is trained on.
         sampling: how patches are made.
-        model: the network.
+        model: the detector's settings: a dataclass with `kind`, or from YAML a mapping that becomes it.
         optimizer: its steps.
         validation: whether the best weights are chosen, and by what.
         logger: who is told of it beside `curves.csv`.
@@ -148,8 +150,12 @@ class TrainSettings:
     start: str | None = None
     data: DataSettings = field(default_factory=DataSettings)
     sampling: SamplingSettings
-    model: ModelSettings
+    model: Any
     optimizer: OptimizerSettings
     validation: ValidationSettings
     logger: LoggerSettings = field(default_factory=LoggerSettings)
     trainer: TrainerSettings
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, Mapping):
+            object.__setattr__(self, "model", settings_of(self.model))

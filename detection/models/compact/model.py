@@ -58,6 +58,9 @@ class CompactModel(DetectorModel):
         return light.eval()
 
 
+SETTINGS = ModelSettings
+
+
 def build(settings: ModelSettings) -> CompactModel:
     """With fresh weights."""
     return CompactModel(settings)

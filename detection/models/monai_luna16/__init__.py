@@ -1,0 +1,1 @@
+"""The RetinaNet of the MONAI model zoo, taught on LUNA16."""
