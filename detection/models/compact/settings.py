@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from preprocessing.preparation import Preparation
-
 from runs.entry import UsageError
 
 
