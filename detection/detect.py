@@ -28,7 +28,8 @@ class DetectSettings:
     Attributes:
         input: DICOM folder, zip, image file or folder of these; None: a cohort of phantoms, made on first use.
         out: folder for the results; made if missing.
-        detector: name or path of the weights of stage 1; None: the shipped ones.
+        model: which detector; None: what the weights' card says.
+        weights: its weights, a name or a path; None: the shipped ones, or those that others publish of that detector.
         inference: how a scan becomes candidates.
         key_images: of how many candidates a scan.
         cache: keep prepared scans and candidates between runs.
@@ -37,7 +38,8 @@ class DetectSettings:
 
     input: Path | None = None
     out: Path = Path("outputs/detect")
-    detector: Path | None = None
+    model: str | None = None
+    weights: Path | None = None
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     key_images: int = 5
     cache: bool = True
@@ -57,7 +59,7 @@ def detect(settings: DetectSettings) -> int:
     """
     out = settings.out
     scans = find_scans(source_of(settings.input, settings.phantoms))
-    search = Search(load_detector(settings.detector, settings.inference), *caches(settings.cache))
+    search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
     found: list[Candidate] = []
     out.mkdir(parents=True, exist_ok=True)
 

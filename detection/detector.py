@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +14,17 @@ from torch.nn import functional
 from detection.candidate import Candidate
 from detection.levels import LEAST_COARSE_MM, coarse_mask, coarsened, fine_boxes, without_parts
 from detection.models.compact.boxes import suppress
-from detection.models.interface import DetectorModel, Inference, model_of
+from detection.models.interface import DetectorModel, Inference, check_kind, kind_of, model_of
 from detection.tiling import tiles
 from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.patches import normalise
 from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
 from runs.entry import UsageError
-from runs.training.weights import load_weights
+from runs.training.weights import load_weights, misfit
 
 SHIPPED = Path(__file__).parent / "weights"
-DEFAULT_WEIGHTS = "compact-v2"
+DEFAULT_KIND, DEFAULT_WEIGHTS = "compact", "compact-v2"
 
 
 @dataclass(frozen=True)
@@ -152,19 +153,41 @@ def _in_mask(boxes: torch.Tensor, mask: npt.NDArray[np.bool_]) -> torch.Tensor:
     return inside & hit
 
 
-def load_detector(weights: str | Path | None = None, settings: InferenceSettings | None = None) -> NoduleDetector:
-    """The detector of a weights file, or of a shipped name (the default when None).
+def load_detector(
+    weights: str | Path | None = None, settings: InferenceSettings | None = None, kind: str | None = None
+) -> NoduleDetector:
+    """The detector of a weights file, or of a name.
 
     Raises:
-        FileNotFoundError, UsageError: see `load_weights` and `check_preparation`.
+        FileNotFoundError, UsageError: see `read_weights`.
     """
-    name = weights or DEFAULT_WEIGHTS
-    state, card = load_weights(name, SHIPPED)
+    model, card = read_weights(weights, kind)
+    provenance = {"detector": str(card.get("name", weights)), "detector_sha256": str(card["sha256"])[:16]}
+    return NoduleDetector(model, settings, provenance)
+
+
+def read_weights(weights: str | Path | None = None, kind: str | None = None) -> tuple[DetectorModel, dict[str, Any]]:
+    """A trained model and its card.
+
+    Args:
+        weights: path or name; None: the shipped ones, or those that others publish of a detector that is not ours.
+        kind: which detector they must be of; None: the card says it.
+
+    Raises:
+        FileNotFoundError, UsageError: see `load_weights` and `check_preparation`; or they are of another detector, or
+            not those of the one that their card describes.
+    """
+    if kind is not None:
+        check_kind(kind)
+    name = weights or (DEFAULT_WEIGHTS if kind in (None, DEFAULT_KIND) else str(kind))
+    state, card = load_weights(name, SHIPPED, kind)
+    found = kind_of(card["model"])
+    if kind not in (None, found):
+        raise UsageError(f"'{Path(name).name}' holds weights of model={found}, not of model={kind}")
     model = model_of(card)
     check_preparation(card, model.preparation)
-    try:
-        model.take(state)
-    except RuntimeError as error:
-        raise UsageError(f"'{Path(name).name}' does not hold the detector that its card describes") from error
-    provenance = {"detector": str(card.get("name", name)), "detector_sha256": str(card["sha256"])[:16]}
-    return NoduleDetector(model, settings, provenance)
+    wrong = misfit(state, model.weights())
+    if wrong:
+        raise UsageError(f"'{Path(name).name}' does not hold the detector that its card describes: {wrong}")
+    model.take(state)
+    return model, card

@@ -48,7 +48,7 @@ def classify(settings: ClassifySettings) -> int:
     scans = find_scans(source_of(settings.input, settings.phantoms))
     if given is not None:
         check_match(given, scans)
-    search = Search(load_detector(settings.detector, settings.inference), *caches(settings.cache))
+    search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
     pipeline = Pipeline(search, load_classifier(settings.classifier), given)
     out.mkdir(parents=True, exist_ok=True)
     found: list[Candidate] = []

@@ -39,7 +39,7 @@ def settings(tmp_path: Path, source: Path, out: str = "out", candidates: Path | 
         input=source,
         out=tmp_path / out,
         candidates=candidates if candidates else None,
-        detector=tiny_detector(tmp_path),
+        weights=tiny_detector(tmp_path),
         classifier=tiny_classifier(tmp_path),
         key_images=1,
     )
@@ -182,7 +182,7 @@ def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]
         (["input=/no/such/place"], "no such file or folder"),
         (["inptu=x"], "inptu"),
         (["key_images=many"], "many"),
-        (["detector=unheard-of", "input=."], "unheard-of"),
+        (["weights=unheard-of", "input=."], "unheard-of"),
     ],
 )
 def test_mistakes_end_in_a_line_and_not_in_a_traceback(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -195,7 +195,7 @@ def test_mistakes_end_in_a_line_and_not_in_a_traceback(tmp_path: Path, arguments
 def test_detect_on_the_command_line_with_an_odd_path(tmp_path: Path, cohort: Path) -> None:
     out = tmp_path / "o u,t=(é)"
     done = run_module(
-        "detection.detect", f"input={cohort}", f"out={out}", f"detector={tiny_detector(tmp_path)}", "key_images=1"
+        "detection.detect", f"input={cohort}", f"out={out}", f"weights={tiny_detector(tmp_path)}", "key_images=1"
     )
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(out / "scans.csv")) == 3

@@ -175,6 +175,15 @@ def kind_of(values: Mapping[str, Any]) -> str:
     return str(values.get("kind", "compact"))
 
 
+def check_kind(kind: str) -> None:
+    """Refuse what is no detector.
+
+    Raises:
+        UsageError: with the names of those there are.
+    """
+    _module(kind)
+
+
 def _module(kind: str) -> ModuleType:
     name = f"detection.models.{kind}"
     try:
