@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from detection.candidate import Candidate
-from detection.levels import LEAST_COARSE_MM, coarse_mask, coarsened, fine_boxes, without_parts
+from detection.levels import coarse_mask, coarsened, fine_boxes, of_masses, without_parts
 from detection.models.compact.boxes import suppress
 from detection.models.interface import DetectorModel, Inference, check_kind, kind_of, model_of
 from detection.tiling import tiles
@@ -89,8 +89,8 @@ class NoduleDetector:
             boxes, scores = self._boxes_of_level(coarsened(hu, step), coarse_mask(lung_mask, step))
             boxes = fine_boxes(boxes, step)
             if step > 1:
-                large = (boxes[:, 3:] - boxes[:, :3]).mean(1) >= LEAST_COARSE_MM
-                boxes, scores = boxes[large], scores[large]
+                masses = of_masses(boxes, lung_mask)
+                boxes, scores = boxes[masses], scores[masses]
             all_boxes.append(boxes)
             all_scores.append(scores)
         boxes, scores = torch.cat(all_boxes), torch.cat(all_scores)

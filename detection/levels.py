@@ -6,6 +6,8 @@ of up to 100 mm; that costs an eighth of the first look.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,8 +15,8 @@ from scipy import ndimage
 
 # From here on a box of a coarse level counts: below, the finer one knows better.
 LEAST_COARSE_MM = 24.0
-# A mass at the wall or the hilum may have its centre so many millimetres outside of what is left of the lung.
-COARSE_REACH = 10.0
+# The mask loses much of a large mass at the wall or the hilum: its centre may lie so many millimetres outside.
+COARSE_REACH = 40.0
 # A box so much smaller than a better one that holds its centre is a part of the same thing.
 PART = 0.7
 
@@ -47,6 +49,25 @@ def coarse_place(zyx: npt.NDArray[np.float64], step: int) -> npt.NDArray[np.floa
 def fine_boxes(boxes: torch.Tensor, step: int) -> torch.Tensor:
     """Boxes (N, 6) of the coarse grid in voxels of the fine one."""
     return boxes * step + (step - 1) / 2
+
+
+def of_masses(boxes: torch.Tensor, lung_mask: npt.NDArray[np.bool_]) -> torch.Tensor:
+    """(N,) which boxes (N, 6) of a coarse level count: of at least 24 mm, and their ball reaches what is left of lung.
+
+    Args:
+        boxes: in voxels of the prepared scan.
+        lung_mask: (Z, Y, X), on the same grid.
+    """
+    centers, edges = (boxes[:, :3] + boxes[:, 3:]) / 2, (boxes[:, 3:] - boxes[:, :3]).mean(1)
+    counted = edges >= LEAST_COARSE_MM
+    for index in torch.nonzero(counted).flatten().tolist():
+        reach = float(edges[index]) / 2
+        low = [max(math.floor(c - reach), 0) for c in centers[index].tolist()]
+        high = [math.ceil(c + reach) + 1 for c in centers[index].tolist()]
+        near = np.argwhere(lung_mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]) + low
+        away = np.linalg.norm(near - centers[index].numpy(), axis=1)
+        counted[index] = bool((away <= reach).any())
+    return counted
 
 
 def without_parts(boxes: torch.Tensor) -> torch.Tensor:

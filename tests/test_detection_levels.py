@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from detection.detector import NoduleDetector
-from detection.levels import coarse_mask, coarse_place, coarsened, fine_boxes, without_parts
+from detection.levels import coarse_mask, coarse_place, coarsened, fine_boxes, of_masses, without_parts
 from detection.models.interface import DetectorModel, Found, Truth
 from detection.training.sampling import HybridPatches, halved
 from preprocessing.geometry import Geometry
@@ -33,16 +33,11 @@ def test_places_and_boxes_come_back_to_where_they_were() -> None:
     assert torch.equal(fine_boxes(box, 1), box)
 
 
-def test_a_mass_may_have_its_centre_ten_millimetres_from_the_lung() -> None:
-    mask = np.zeros((40, 40, 40), bool)
-    mask[20, 20, 20] = True
-    near = np.argwhere(coarse_mask(mask, 2))
-    away = np.linalg.norm(near - 10, axis=1)
-    assert away.max() == 5.0
-    assert len(near) == sum(
-        z * z + y * y + x * x <= 25 for z in range(-5, 6) for y in range(-5, 6) for x in range(-5, 6)
-    )
-    assert np.argwhere(coarse_mask(mask, 2, reach=0)).tolist() == [[10, 10, 10]]
+def test_a_mass_may_have_its_centre_far_from_what_is_left_of_the_lung() -> None:
+    mask = np.zeros((100, 100, 100), bool)
+    mask[50, 50, 50] = True
+    assert coarse_mask(mask, 2).sum() == (np.square(np.indices((50, 50, 50)) - 25).sum(0) <= 20**2).sum()
+    assert np.argwhere(coarse_mask(mask, 2, reach=0)).tolist() == [[25, 25, 25]]
     assert coarse_mask(mask, 1) is mask
     assert not coarse_mask(np.zeros((8, 8, 8), bool), 2).any()
 
@@ -67,6 +62,15 @@ def cube_box(z: float, y: float, x: float, edge: float) -> list[float]:
 )
 def test_lumps_of_a_mass_go(boxes: list[list[float]], kept: list[int]) -> None:
     assert without_parts(torch.tensor(boxes)).tolist() == kept
+
+
+def test_a_mass_is_large_and_reaches_the_lung() -> None:
+    lung_mask = np.zeros((100, 100, 100), bool)
+    lung_mask[50, 50, 30] = True
+    boxes = [cube_box(50, 50, 60, 60), cube_box(50, 50, 60, 59), cube_box(50, 50, 30, 23), cube_box(50, 50, 30, 24)]
+    assert of_masses(torch.tensor(boxes), lung_mask).tolist() == [True, False, False, True]
+    assert of_masses(torch.tensor([cube_box(120, 50, 60, 30)]), lung_mask).tolist() == [False]
+    assert of_masses(torch.zeros((0, 6)), lung_mask).tolist() == []
 
 
 class Brightest(DetectorModel):
