@@ -1,0 +1,1 @@
+"""Scans for the benches, made of chests and nodules that no training sees."""
