@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
 from torch.nn import functional
 
 from preprocessing.geometry import Geometry
+from preprocessing.lung_borders import cut_out, cut_warnings, open_lungs
 from preprocessing.resample import sample_mask
 from preprocessing.volume import Volume
 
@@ -31,12 +32,16 @@ GRID_MM = 2.5
 BODY_HU = -300
 LUNG_HU = -400
 MIN_LUNG_ML = 150.0
-# A second lung smaller than this share of the first is taken for collapsed or filled (normal: .7 and more).
-COLLAPSED_SHARE = 0.35
+# A second lung smaller than this share of the first is taken for collapsed, filled or full of tumour (normal: .7 and more).
+COLLAPSED_SHARE = 0.6
 CLOSING_MM = 18.0
 # A hull that grows a section by more spans the liver's dome or the heart (grt123 used 1.5 at training).
 HULL_GROWTH = 1.4
 MARGIN_MM = 4.0
+# Of the larger lung, on the mirror side and not searched; the heart and a high diaphragm stay below.
+UNSEARCHED_SHARE = 0.6
+# Code of the warning that nothing looked like a lung.
+NO_LUNGS = "no_lungs"
 
 
 def lung_mask(volume: Volume) -> tuple[Mask, tuple[str, ...]]:
@@ -70,35 +75,79 @@ def _averaged(volume: Volume) -> tuple[npt.NDArray[np.int16], Geometry]:
 
 
 def _lungs_on_coarse_grid(hu: npt.NDArray[np.int16], grid: Geometry) -> tuple[Mask, tuple[str, ...]]:
+    left_over = cut_out(hu, grid)
+    if left_over is not None:
+        return _grown(_closed_sections(left_over, grid), MARGIN_MM, grid), (
+            "already_masked: everything but the lungs was set to one value; all that is left is searched",
+            *cut_warnings(left_over, grid),
+        )
     body = _body(hu)
+    opened = open_lungs(hu, hu < LUNG_HU, body, grid)
+    if opened.any():
+        body = _filled(body | opened)
     if not body.any():
-        return np.ones(hu.shape, bool), ("lung_mask: no body found; the whole scan is searched",)
+        return np.ones(hu.shape, bool), (f"{NO_LUNGS}: no body found; the whole scan is searched",)
     # Only the body's box: the scanner's bore is a third of the volume.
     window = ndimage.find_objects(body.view(np.uint8))[0]
     mask = np.zeros(hu.shape, bool)
-    mask[window], warnings = _lungs_in_body(hu[window], body[window], grid)
-    return mask, warnings
+    air, mask[window], warnings = _lungs_in_body(hu[window], body[window], grid)
+    shown = np.zeros(hu.shape, bool)
+    shown[window] = air
+    return mask, (*warnings, *cut_warnings(shown, grid))
 
 
-def _lungs_in_body(hu: npt.NDArray[np.int16], body: Mask, grid: Geometry) -> tuple[Mask, tuple[str, ...]]:
-    lungs = _lung_components(hu, body, grid)
-    if not lungs:
-        return np.ones(hu.shape, bool), ("lung_mask: no lungs found; the box of the body is searched",)
-    lungs, warnings = _complete_pair(lungs, body, grid)
+def _lungs_in_body(hu: npt.NDArray[np.int16], body: Mask, grid: Geometry) -> tuple[Mask, Mask, tuple[str, ...]]:
+    """The air of the lungs, what is to be searched, and warnings."""
+    found = _lung_components(hu, body, grid)
+    if not found:
+        nothing, everything = np.zeros(hu.shape, bool), np.ones(hu.shape, bool)
+        return nothing, everything, (f"{NO_LUNGS}: no lungs were found; the box of the body is searched",)
+    lungs, warnings = _complete_pair(found, body, grid)
     middle_x = float(np.nonzero(body)[2].mean())
     whole = np.zeros(hu.shape, bool)
     for lung in lungs:
         whole |= _closed(lung, grid, middle_x)
     whole &= body
     whole |= np.logical_or.reduce(lungs)
-    return _grown(fill_voids.fill(whole), MARGIN_MM, grid), warnings
+    whole = _grown(fill_voids.fill(whole), MARGIN_MM, grid)
+    return np.logical_or.reduce(found), whole, (*warnings, *_unsearched(found, whole, body, middle_x, grid))
+
+
+def _unsearched(lungs: list[Mask], whole: Mask, body: Mask, middle_x: float, grid: Geometry) -> tuple[str, ...]:
+    """What lies in the body where one lung has its air and the mirror side has neither air nor is searched."""
+    missed = np.zeros_like(body)
+    for lung in lungs:
+        missed |= _mirrored(lung, middle_x)
+    missed &= body & ~whole
+    share = float(missed.sum()) / max(int(lung.sum()) for lung in lungs)
+    if share < UNSEARCHED_SHARE:
+        return ()
+    size = missed.sum() * grid.voxel_volume_mm3 / 1000
+    return (
+        f"unsearched: {size:.0f} ml where the other side has lung are not searched, {share:.0%} of the larger lung "
+        "(fluid, a collapsed lobe, a high diaphragm or a large mass)",
+    )
+
+
+def _mirrored(lung: Mask, middle_x: float) -> Mask:
+    """The other side of the body's middle."""
+    z, y, x = np.nonzero(lung)
+    mirrored_x = np.rint(2 * middle_x - x).astype(int)
+    inside = (mirrored_x >= 0) & (mirrored_x < lung.shape[2])
+    mirror = np.zeros_like(lung)
+    mirror[z[inside], y[inside], mirrored_x[inside]] = True
+    return mirror
 
 
 def _body(hu: npt.NDArray[np.int16]) -> Mask:
     """The patient, lungs included: the largest dense component, filled slice by slice; the couch is dropped."""
     dense = ndimage.binary_opening(hu > BODY_HU, iterations=1)
     largest = cc3d.largest_k(dense, k=1, connectivity=6) > 0
-    return np.stack([fill_voids.fill(section) for section in _closed_borders(largest)])
+    return _filled(largest)
+
+
+def _filled(dense: Mask) -> Mask:
+    return np.stack([fill_voids.fill(section) for section in _closed_borders(dense)])
 
 
 def _closed_borders(dense: Mask) -> Mask:
@@ -161,12 +210,7 @@ def _complete_pair(lungs: list[Mask], body: Mask, grid: Geometry) -> tuple[list[
     middle = float(np.nonzero(body)[2].mean())
     if len(lungs) == 1 and abs(float(np.nonzero(lungs[0])[2].mean()) - middle) * grid.spacing_mm[0] < 25:
         return lungs, ()  # one component across the middle: two lungs that would not part
-    z, y, x = np.nonzero(lungs[0])
-    mirrored_x = np.rint(2 * middle - x).astype(int)
-    inside = (mirrored_x >= 0) & (mirrored_x < body.shape[2])
-    mirror = np.zeros_like(body)
-    mirror[z[inside], y[inside], mirrored_x[inside]] = True
-    mirror &= body & ~lungs[0]
+    mirror = _mirrored(lungs[0], middle) & body & ~lungs[0]
     share = sizes[1] / sizes[0] if len(lungs) == 2 else 0.0
     warning = (
         f"lung_mask: one lung has {share:.0%} of the other's air (collapsed, filled or cut); "
@@ -195,6 +239,14 @@ def _closed(lung: Mask, grid: Geometry, middle_x: float) -> Mask:
     return out
 
 
+def _closed_sections(mask: Mask, grid: Geometry) -> Mask:
+    """Each axial section closed by 18 mm and filled."""
+    radius = max(1, round(CLOSING_MM / grid.spacing_mm[0]))
+    return np.stack(
+        [fill_voids.fill(_closed_by_disk(section, radius)) if section.any() else section for section in mask]
+    )
+
+
 def _closed_by_disk(section: Mask, radius: int) -> Mask:
     """Closing of a (Y, X) mask, by distances: exact disks, and faster than a structuring element of this size."""
     padded = np.pad(section, radius + 1)
@@ -210,7 +262,11 @@ def _hull(section: Mask) -> Mask:
         return section
     y, x = np.indices(section.shape)
     inside = np.ones(section.shape, bool)
-    for a, b, c in ConvexHull(points).equations:
+    try:
+        faces = ConvexHull(points).equations
+    except QhullError:  # all on one slanting line
+        return section
+    for a, b, c in faces:
         inside &= a * y + b * x + c <= 1e-9
     return inside
 

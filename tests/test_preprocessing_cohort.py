@@ -63,7 +63,7 @@ def test_warnings_of_the_preparation_reach_the_row(tmp_path: Path) -> None:
     sitk.WriteImage(image, str(tmp_path / "no_lungs.mha"))
     (done,) = for_each_scan(find_scans(tmp_path), lambda scan: prepare_scan(scan).warnings)
     assert done.refused is None
-    assert any(w.startswith("lung_mask: no lungs found") for w in done.warnings)
+    assert any(w.startswith("no_lungs: no lungs were found") for w in done.warnings)
 
 
 def test_training_goes_past_held_out_patients_and_stops_at_a_refused_scan(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Lungs that the scan does not show whole: cut open by the border of the volume, or cut out of their body.
+
+The body's outline cannot be filled where the border cuts it, so a lung that is open there would be taken for the air of
+the room. What tells them apart is their density: a lung holds blood, the room next to none.
+"""
+
+from __future__ import annotations
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from preprocessing.geometry import Geometry
+
+Mask = npt.NDArray[np.bool_]
+
+# An open piece of lung: aerated, hardly any of it as thin as air, too large for a blanket and too high for a couch.
+LUNG_MEDIAN_HU = (-950.0, -600.0)
+THINNEST_HU, THINNEST_PERCENTILE = -970.0, 5
+LEAST_ML, LEAST_HEIGHT_MM = 50.0, 60.0
+# Lungs cut out of their body: the rest holds one value, and what is left is mostly lung.
+CONSTANT_SHARE, CONSTANT_WITHIN_HU = 0.3, 20
+AERATED_HU = (-970, -500)
+LEAST_AERATED, MOST_DENSE, DENSE_HU = 0.5, 0.4, -300
+# A smaller opening at the border is noise, or the first slice above the diaphragm.
+OPENING_CM2 = 10.0
+SIDES = (("feet", "head"), ("front", "back"), ("right", "left"))
+
+
+def open_lungs(hu: npt.NDArray[np.int16], air: Mask, body: Mask, grid: Geometry) -> Mask:
+    """Pieces of lung outside of the body's filled outline.
+
+    Args:
+        hu: (Z, Y, X), about 2.5 mm.
+        air: aerated voxels.
+        body: the filled outline.
+        grid: of all three.
+    """
+    found = np.zeros_like(body)
+    labels = cc3d.connected_components(ndimage.binary_opening(air & ~body), connectivity=6)
+    statistics = cc3d.statistics(labels)
+    volume_ml = statistics["voxel_counts"] * grid.voxel_volume_mm3 / 1000
+    for label in np.flatnonzero(volume_ml >= LEAST_ML):
+        box = statistics["bounding_boxes"][label]
+        if label == 0 or (box[1].stop - box[1].start) * grid.spacing_mm[1] < LEAST_HEIGHT_MM:
+            continue
+        part = labels[box] == label
+        thin, median = np.percentile(hu[box][part], [THINNEST_PERCENTILE, 50])
+        if thin > THINNEST_HU and LUNG_MEDIAN_HU[0] < median < LUNG_MEDIAN_HU[1]:
+            found[box] |= part
+    return found
+
+
+def cut_out(hu: npt.NDArray[np.int16], grid: Geometry) -> Mask | None:
+    """Where the lungs are when everything else was set to one value; None when there is a body around them."""
+    lowest = int(hu.min())
+    counts = np.bincount(hu.ravel().astype(np.int32) - lowest)
+    constant = int(counts.argmax()) + lowest
+    if counts.max() < CONSTANT_SHARE * hu.size:
+        return None
+    inside = ndimage.binary_opening(np.abs(hu.astype(np.int32) - constant) > CONSTANT_WITHIN_HU)
+    left = hu[inside]
+    aerated = (left > AERATED_HU[0]) & (left < AERATED_HU[1])
+    if not left.size or aerated.mean() < LEAST_AERATED or (left > DENSE_HU).mean() > MOST_DENSE:
+        return None
+    labels = cc3d.connected_components(inside, connectivity=6)
+    volume_ml = np.bincount(labels.ravel()) * grid.voxel_volume_mm3 / 1000
+    keep = volume_ml >= LEAST_ML
+    keep[0] = False
+    return keep[labels] if keep.any() else None
+
+
+def cut_warnings(lungs: Mask, grid: Geometry) -> tuple[str, ...]:
+    """One sentence when the border of the volume cuts the lungs, with the areas that lie open.
+
+    Args:
+        lungs: (Z, Y, X), the air of the lungs.
+        grid: its grid, axes near the patient's.
+    """
+    x, y, z = grid.spacing_mm
+    areas = []
+    for axis, face_mm2 in enumerate((x * y, x * z, y * z)):
+        for end, side in zip((0, -1), SIDES[axis], strict=True):
+            area = float(lungs.take(end, axis).sum()) * face_mm2 / 100
+            if area >= OPENING_CM2:
+                areas.append(f"{side} {area:.0f} cm2")
+    if not areas:
+        return ()
+    return (
+        f"lungs_cut: the border of the scan cuts the lungs ({', '.join(areas)}); what lies beyond is not searched",
+    )
