@@ -1,7 +1,7 @@
 """Lungs that the scan does not show whole: cut open by the border of the volume, or cut out of their body.
 
-The body's outline cannot be filled where the border cuts it, so a lung that is open there would be taken for the air of
-the room. What tells them apart is their density: a lung holds blood, the room next to none.
+The body's outline cannot be filled where the border cuts it, so a lung that is open there would be taken for the air
+of the room. What tells them apart is their density: a lung holds blood, the room next to none.
 """
 
 from __future__ import annotations
@@ -86,7 +86,5 @@ def cut_warnings(lungs: Mask, grid: Geometry) -> tuple[str, ...]:
             if area >= OPENING_CM2:
                 areas.append(f"{side} {area:.0f} cm2")
     if not areas:
-        return ()
-    return (
-        f"lungs_cut: the border of the scan cuts the lungs ({', '.join(areas)}); what lies beyond is not searched",
-    )
+        where = ", ".join(areas)
+    return (f"lungs_cut: the border of the scan cuts the lungs ({where}); what lies beyond is not searched",)

@@ -32,7 +32,7 @@ GRID_MM = 2.5
 BODY_HU = -300
 LUNG_HU = -400
 MIN_LUNG_ML = 150.0
-# A second lung smaller than this share of the first is taken for collapsed, filled or full of tumour (normal: .7 and more).
+# A second lung smaller than this share of the first is taken for collapsed or filled (normal: .7 and more).
 COLLAPSED_SHARE = 0.6
 CLOSING_MM = 18.0
 # A hull that grows a section by more spans the liver's dome or the heart (grt123 used 1.5 at training).
@@ -242,9 +242,7 @@ def _closed(lung: Mask, grid: Geometry, middle_x: float) -> Mask:
 def _closed_sections(mask: Mask, grid: Geometry) -> Mask:
     """Each axial section closed by 18 mm and filled."""
     radius = max(1, round(CLOSING_MM / grid.spacing_mm[0]))
-    return np.stack(
-        [fill_voids.fill(_closed_by_disk(section, radius)) if section.any() else section for section in mask]
-    )
+    return np.stack([fill_voids.fill(_closed_by_disk(s, radius)) if s.any() else s for s in mask])
 
 
 def _closed_by_disk(section: Mask, radius: int) -> Mask:

@@ -91,9 +91,10 @@ KINDS = [
     Kind("all files copied", on_files(lambda files: [shutil.copy(f, f.with_suffix(".copy")) for f in files]),
          warns=("duplicate_slices",)),
     Kind("copy under a new uid", copy_one(uid=".7"), warns=("duplicate_slices",)),
-    Kind("same place, other pixels", copy_one(uid=".7", edit=brighter), (R.DUPLICATE_SLICES,)),
-    Kind("same uid and place, other pixels", copy_one(edit=brighter), (R.DUPLICATE_SLICES,)),
-    Kind("nearly the same place", copy_one(uid=".7", edit=lambda s: d.move(s, 0, 0, 0.005)), (R.DUPLICATE_SLICES,)),
+    Kind("same place, other pixels", copy_one(uid=".7", edit=brighter), warns=("doubled_position",)),
+    Kind("same uid and place, other pixels", copy_one(edit=brighter), warns=("doubled_position",)),
+    Kind("nearly the same place", copy_one(uid=".7", edit=lambda s: d.move(s, 0, 0, 0.005)),
+         warns=("doubled_position",)),
     Kind("one uid for all slices", every(SOPInstanceUID="1.2.3")),
     Kind("all at one place", every(ImagePositionPatient=["1", "2", "3"]), (R.DUPLICATE_SLICES,)),
     # Series that run into each other.

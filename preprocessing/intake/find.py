@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydicom import Dataset
 from tqdm import tqdm
 
 from preprocessing.intake.archive import Budget, OverBudgetError, remove, unpack
-from preprocessing.intake.headers import Slice, owner_of, quiet_pydicom, read_header, slices_of
+from preprocessing.intake.headers import Slice, is_ct_image, owner_of, quiet_pydicom, read_header, slices_of, text_of
 from preprocessing.intake.images import check_image, image_ending
-from preprocessing.intake.scan import Reason, Scan, ScanError, in_kind
+from preprocessing.intake.scan import Reason, Scan, ScanError, SeriesKind, in_kind
+from preprocessing.intake.series.acquisitions import parts_of
+from preprocessing.intake.series.kinds import kind_of, kind_warnings
 from preprocessing.intake.stack import STRAY_SHARE, stack_of
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,30 @@ class _Series:
     slices: list[Slice] = field(default_factory=list)
     errors: list[ScanError] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
+    # Objects of other classes than CT images, with what is wrong with them or the slices that they are.
+    others: list[tuple[Path, ScanError | list[Slice]]] = field(default_factory=list)
+    study_uid: str = ""
+    study_date: str = ""
+    description: str = ""
+    image_types: set[str] = field(default_factory=set)
+
+    def note(self, dataset: Dataset) -> None:
+        """Keep what is said of the series as a whole."""
+        self.study_uid = self.study_uid or text_of(dataset, "StudyInstanceUID")
+        self.study_date = self.study_date or text_of(dataset, "StudyDate")
+        self.description = self.description or text_of(dataset, "SeriesDescription")
+        words = {word.strip().upper() for word in text_of(dataset, "ImageType").split("\\")}
+        if "LOCALIZER" not in words:
+            self.image_types |= words
+
+    def settle(self) -> list[str]:
+        """Leave objects of other classes out where there are CT images; alone, they are the series."""
+        if not self.others or not (self.slices or self.errors):
+            self.paths += [path for path, _ in self.others]
+            self.errors += [found for _, found in self.others if isinstance(found, ScanError)]
+            self.slices += [image for _, found in self.others if isinstance(found, list) for image in found]
+            return []
+        return [f"stray_images: {len(self.others)} object(s) of other kinds than CT images were left out"]
 
 
 @dataclass(slots=True)
@@ -67,7 +94,7 @@ def find_scans(source: Path) -> list[Scan]:
         files = list(_walk(source, harvest))
         for path, name in tqdm(files, desc="reading headers", unit="file", delay=1, leave=False):
             _take(path, name, harvest)
-        scans = [_scan(uid, series, harvest) for (_, uid), series in harvest.series.items()]
+        scans = [scan for (_, uid), series in harvest.series.items() for scan in _scans(uid, series, harvest)]
     taken = {scan.series_uid for scan in scans}
     scans = (
         _refuse_shared_uids(scans) + _image_scans(harvest.images, taken) + harvest.refused + _broken_folders(harvest)
@@ -147,32 +174,54 @@ def _take(path: Path, name: str, harvest: _Harvest) -> None:
         harvest.broken.setdefault(path.parent, []).append(_known(error))
         return
     series = harvest.series.setdefault((patient, uid), _Series(patient))
-    series.paths.append(path)
+    found: ScanError | list[Slice]
     try:
-        series.slices.extend(slices_of(dataset, path))
+        found = slices_of(dataset, path)
     except Exception as error:
-        series.errors.append(_known(error))
+        found = _known(error)
+    if not is_ct_image(dataset):
+        series.others.append((path, found))
+        return
+    series.note(dataset)
+    series.paths.append(path)
+    if isinstance(found, list):
+        series.slices.extend(found)
+    else:
+        series.errors.append(found)
 
 
-def _scan(uid: str, series: _Series, harvest: _Harvest) -> Scan:
-    warnings = []
+def _scans(uid: str, series: _Series, harvest: _Harvest) -> list[Scan]:
+    """The scan of a series, or one for each of its acquisitions."""
+    warnings = series.settle()
     if not series.patient_id:
         warnings.append("missing_patient_id: PatientID is empty, the series stands for its patient")
-    found = Scan(series.patient_id or uid, uid, tuple(series.paths))
+    found = Scan(
+        series.patient_id or uid, uid, tuple(series.paths), study_uid=series.study_uid, study_date=series.study_date
+    )
     try:
         if not uid:
             raise ScanError(Reason.MISSING_TAG, "SeriesInstanceUID is missing")
         warnings += _strays(series)
-        stack = stack_of(series.slices)
+        parts = parts_of(series.slices)
+        images = [image for image in series.slices if not image.localiser]
+        kind = kind_of(series.image_types, series.description, images[0]) if images else SeriesKind.ORIGINAL
+        stacks = [stack_of(part) for part, _ in parts]
     except Exception as error:
         known = _known(error)
-        return replace(found, refused=known.reason, detail=known.detail, warnings=tuple(warnings))
-    warnings += stack.warnings
+        return [replace(found, refused=known.reason, detail=known.detail, warnings=tuple(warnings))]
     lost = sum(len(harvest.broken.pop(folder, [])) for folder in sorted({path.parent for path in series.paths}))
     if lost:
         warnings.append(f"broken_files: {lost} file(s) beside the series are damaged or no DICOM")
-    paths = tuple(dict.fromkeys(image.path for image in stack.slices))
-    return replace(found, paths=paths, warnings=tuple(warnings))
+    scans = []
+    for number, (stack, (_, tags)) in enumerate(zip(stacks, parts, strict=True), 1):
+        said = [*warnings, *stack.warnings, *kind_warnings(kind)]
+        if tags:
+            of = f"{number} of {len(parts)}, told apart by {' and '.join(tags)}"
+            said.append(f"split_series: the series holds several acquisitions; this is {of}")
+        paths = tuple(dict.fromkeys(image.path for image in stack.slices))
+        name = f"{uid}_{number}" if tags else uid
+        scans.append(replace(found, series_uid=name, paths=paths, warnings=tuple(said), kind=kind))
+    return scans
 
 
 def _strays(series: _Series) -> list[str]:

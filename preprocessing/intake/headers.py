@@ -9,57 +9,31 @@ import hashlib
 import logging
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from pydicom import Dataset, config, dcmread
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
+from pydicom.uid import UID
 
 from preprocessing.intake.scan import Reason, ScanError
-
-MULTI_FRAME = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
-MACROS = (
-    "PlanePositionSequence",
-    "PlaneOrientationSequence",
-    "PixelMeasuresSequence",
-    "PixelValueTransformationSequence",
+from preprocessing.intake.tags import (
+    CT_IMAGES,
+    MACROS,
+    MAX_INTERCEPT,
+    MAX_SLOPE,
+    MULTI_FRAME,
+    OTHER_MODALITIES,
+    PIXEL_TAGS,
+    SPLIT_TAGS,
+    TAGS,
+    need,
+    numbers,
 )
-# Without these no pixel can be decoded.
-PIXEL_TAGS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
-# Named in messages; anything else in that tag may be text nobody should see.
-OTHER_MODALITIES = (
-    "MR",
-    "PT",
-    "NM",
-    "US",
-    "CR",
-    "DX",
-    "MG",
-    "XA",
-    "RF",
-    "OT",
-    "SC",
-    "SR",
-    "PR",
-    "KO",
-    "SEG",
-    "RTSTRUCT",
-)
-# No CT is rescaled by more; beyond, 16-bit pixels leave the range of 32-bit integers.
-MAX_SLOPE, MAX_INTERCEPT = 100.0, 100_000.0
-# The numbers of one image; everything a reader of geometry and Hounsfield units must know, and nothing else.
-TAGS = [
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "ImageType",
-    "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "NumberOfFrames", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation", "PixelSpacing", "ImagePositionPatient",
-    "ImageOrientationPatient", "FrameOfReferenceUID", "RescaleSlope", "RescaleIntercept", "PixelPaddingValue",
-    "GantryDetectorTilt", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +52,8 @@ class Slice:
         padding: PixelPaddingValue as stored (bits read as the pixels are), or None.
         tilt_deg: GantryDetectorTilt, 0 when absent.
         localiser: ImageType says LOCALIZER; its geometry and rescale are then not read.
+        marks: the values of `SPLIT_TAGS` as text, empty where absent.
+        instance: InstanceNumber, or None.
     """
 
     path: Path
@@ -91,6 +67,8 @@ class Slice:
     padding: int | None
     tilt_deg: float
     localiser: bool
+    marks: tuple[str, ...] = ()
+    instance: int | None = None
 
 
 @contextmanager
@@ -146,6 +124,20 @@ def owner_of(dataset: Dataset) -> tuple[str, str]:
         raise ScanError(Reason.BAD_VALUE, "a file's PatientID or SeriesInstanceUID cannot be read") from error
 
 
+def text_of(dataset: Dataset, name: str) -> str:
+    """A tag as text, several values with backslashes between them; empty when absent or no text."""
+    try:
+        value = dataset.get(name) or ""
+        return value.strip() if isinstance(value, str) else "\\".join(str(part) for part in value)
+    except Exception:  # as in `read_header`
+        return ""
+
+
+def is_ct_image(dataset: Dataset) -> bool:
+    """Whether the object's class is one of CT images; a header that does not say passes."""
+    return text_of(dataset, "SOPClassUID") in ("", *CT_IMAGES)
+
+
 def slices_of(dataset: Dataset, path: Path) -> list[Slice]:
     """The images of one file, one for each frame.
 
@@ -171,7 +163,7 @@ def pixel_digest(image: Slice) -> str:
 
 
 def _images(dataset: Dataset, path: Path) -> list[Slice]:
-    modality = str(_need(dataset, "Modality"))
+    modality = str(need(dataset, "Modality"))
     if modality != "CT":
         found = modality if modality in OTHER_MODALITIES else "another"
         raise ScanError(Reason.NOT_CT, f"Modality must be CT, got {found}")
@@ -187,7 +179,7 @@ def _images(dataset: Dataset, path: Path) -> list[Slice]:
 
 def _frames(dataset: Dataset, path: Path) -> list[Slice]:
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    per_frame = _need(dataset, "PerFrameFunctionalGroupsSequence")
+    per_frame = need(dataset, "PerFrameFunctionalGroupsSequence")
     return [_slice(dataset, _flattened(shared, own), path, k) for k, own in enumerate(per_frame)]
 
 
@@ -205,17 +197,18 @@ def _flattened(shared: Dataset, own: Dataset) -> Dataset:
 
 
 def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
-    rows, columns, *_ = (int(_need(dataset, name)) for name in PIXEL_TAGS)
+    rows, columns, *_ = (int(need(dataset, name)) for name in PIXEL_TAGS)
     if _is_localiser(values) or _is_localiser(dataset):
         return Slice(path, frame, (rows, columns), (1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0), 1, 0, None, 0, True)
-    between_rows, between_columns = _numbers(values, "PixelSpacing", 2)
-    orientation = _numbers(values, "ImageOrientationPatient", 6)
+    _check_bits(dataset)
+    between_rows, between_columns = numbers(values, "PixelSpacing", 2)
+    orientation = numbers(values, "ImageOrientationPatient", 6)
     axes = np.asarray(orientation).reshape(2, 3)
     if np.abs(axes @ axes.T - np.eye(2)).max() > 1e-2:
         raise ScanError(Reason.BAD_VALUE, "ImageOrientationPatient must be two orthogonal unit vectors")
     if min(between_rows, between_columns) <= 0 or min(rows, columns) < 2:
         raise ScanError(Reason.BAD_VALUE, "PixelSpacing, Rows and Columns must be positive")
-    (slope,), (intercept,) = _numbers(values, "RescaleSlope", 1), _numbers(values, "RescaleIntercept", 1)
+    (slope,), (intercept,) = numbers(values, "RescaleSlope", 1), numbers(values, "RescaleIntercept", 1)
     if not 0 < slope <= MAX_SLOPE or abs(intercept) > MAX_INTERCEPT:
         wanted = f"RescaleSlope must lie in 0..{MAX_SLOPE:g} and RescaleIntercept within {MAX_INTERCEPT:g}"
         raise ScanError(Reason.BAD_VALUE, f"{wanted}, got {slope:g} and {intercept:g}")
@@ -224,14 +217,34 @@ def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
         frame=frame,
         shape=(rows, columns),
         spacing_mm=(between_columns, between_rows),
-        position_mm=_numbers(values, "ImagePositionPatient", 3),
+        position_mm=numbers(values, "ImagePositionPatient", 3),
         orientation=orientation,
         slope=slope,
         intercept=intercept,
         padding=_padding(dataset),
         tilt_deg=float(dataset.get("GantryDetectorTilt") or 0),
         localiser=False,
+        marks=tuple(str(dataset.get(tag) or "") for tag in SPLIT_TAGS),
+        instance=_instance(dataset),
     )
+
+
+def _check_bits(dataset: Dataset) -> None:
+    """Where the stored bits lie elsewhere than at the bottom of a word, decoders disagree."""
+    stored, allocated = int(need(dataset, "BitsStored")), int(need(dataset, "BitsAllocated"))
+    high = int(dataset.get("HighBit", stored - 1) or 0)
+    if not 0 < stored <= allocated or high != stored - 1:
+        raise ScanError(
+            Reason.BAD_VALUE,
+            f"HighBit must be BitsStored - 1, both within BitsAllocated; got {high}, {stored} and {allocated}",
+        )
+
+
+def _instance(dataset: Dataset) -> int | None:
+    try:
+        return int(dataset["InstanceNumber"].value)
+    except Exception:  # as in `read_header`; nothing depends on it alone
+        return None
 
 
 def _is_localiser(values: Dataset) -> bool:
@@ -248,22 +261,6 @@ def _padding(dataset: Dataset) -> int | None:
     unsigned = int(value) & ((1 << bits) - 1)
     signed = int(dataset.get("PixelRepresentation", 0)) == 1
     return unsigned - (1 << bits) if signed and unsigned >= 1 << (bits - 1) else unsigned
-
-
-def _numbers(dataset: Dataset, name: str, n: int) -> tuple[float, ...]:
-    value = _need(dataset, name)
-    parts: Sequence[Any] = [value] if n == 1 else value
-    numbers = tuple(float(part) for part in parts)
-    if len(numbers) != n or not np.all(np.isfinite(numbers)):
-        raise ScanError(Reason.BAD_VALUE, f"{name} must hold {n} finite number(s)")
-    return numbers
-
-
-def _need(dataset: Dataset, name: str) -> Any:
-    value = dataset.get(name)
-    if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0):
-        raise ScanError(Reason.MISSING_TAG, f"{name} is missing")
-    return value
 
 
 def _is_grey(dataset: Dataset) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGLossless,
+    JPEGLosslessSV1,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
 )
 
 from preprocessing.intake.headers import Slice, quiet_pydicom, slices_of
@@ -23,6 +27,14 @@ from preprocessing.volume import HU_MAX, HU_MIN
 
 Image = npt.NDArray[np.int16]
 SILENT_WHEN_CUT = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes)
+LOSSLESS_JPEG = (JPEGLossless, JPEGLosslessSV1)
+PIXEL_MODULE = (
+    "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored",
+    "HighBit", "PixelRepresentation", "PixelData",
+)  # fmt: skip
+# Of the last marker of a JPEG frame, from the frame's end.
+END_WITHIN = 16
+UNDECODED = "the pixels of a file cannot be decoded; it may be cut or damaged"
 CUT = "a file of the series can no longer be read to its end"
 # A padding value among real tissue (0 is the usual slip) would punch holes into it, so it is not believed.
 BELIEVABLE_PADDING_HU = (-900.0, 3000.0)
@@ -72,9 +84,7 @@ def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
         _set_native_syntax(dataset)
     try:
         _check_complete(dataset)
-        if dataset.file_meta.TransferSyntaxUID in JPEGLSTransferSyntaxes:
-            dataset.pixel_array_options(decoding_plugin="pyjpegls")  # five times faster than pydicom's first choice
-        pixels: npt.NDArray[np.integer] = dataset.pixel_array
+        return _by_its_decoder(dataset)
     except ScanError:
         raise
     except NotImplementedError as error:
@@ -82,7 +92,40 @@ def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
     except Exception as error:  # decoders of seven codecs raise what they like; all of it means the same
         short = "expected" in str(error) and "bytes" in str(error)
         reason = Reason.TRUNCATED if short else Reason.UNREADABLE
-        raise ScanError(reason, "the pixels of a file cannot be decoded; it may be cut or damaged") from error
+        raise ScanError(reason, UNDECODED) from error
+    except BaseException as error:
+        # A panic of a decoder in Rust is none of Python's errors, so that nobody catches it by accident.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ScanError(Reason.UNREADABLE, UNDECODED) from None
+
+
+def _by_its_decoder(dataset: Dataset) -> npt.NDArray[np.integer]:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in LOSSLESS_JPEG:
+        return _by_gdcm(dataset)
+    if syntax in JPEGLSTransferSyntaxes:
+        dataset.pixel_array_options(decoding_plugin="pyjpegls")  # five times faster than pydicom's first choice
+    pixels: npt.NDArray[np.integer] = dataset.pixel_array
+    return pixels
+
+
+def _by_gdcm(dataset: Dataset) -> npt.NDArray[np.integer]:
+    """Stored values as GDCM decodes them: of lossless JPEG, libjpeg clips differences that wrap at the precision."""
+    import SimpleITK as sitk  # half a second, and most processes never need it
+
+    bare = Dataset()
+    for name in PIXEL_MODULE:
+        if name in dataset:
+            bare[name] = dataset[name]
+    bare.SOPClassUID, bare.SOPInstanceUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage, "1.2.3"
+    bare.file_meta = FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    with tempfile.TemporaryDirectory(prefix="lungscreen-") as folder:
+        path = Path(folder) / "frames.dcm"
+        bare.save_as(path, enforce_file_format=True)
+        image = sitk.ReadImage(str(path), imageIO="GDCMImageIO")
+    pixels: npt.NDArray[np.integer] = sitk.GetArrayFromImage(image)
     return pixels
 
 
@@ -92,8 +135,8 @@ def _check_complete(dataset: Dataset) -> None:
         return
     frames = int(dataset.get("NumberOfFrames", 1) or 1)
     for frame in generate_frames(dataset.PixelData, number_of_frames=frames):
-        # Writers pad to an even length, with zeros or with fill bytes.
-        if not frame.rstrip(b"\x00\xff").endswith(b"\xff\xd9"):
+        # Writers pad to an even length with whatever they like; no marker can occur within the coded data.
+        if b"\xff\xd9" not in frame.rstrip(b"\x00\xff")[-END_WITHIN:]:
             raise ScanError(Reason.TRUNCATED, "a compressed image of the series lacks its end")
 
 

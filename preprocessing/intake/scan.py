@@ -28,9 +28,19 @@ class Reason(StrEnum):
     GANTRY_TILT = "gantry_tilt"
     MIXED_GEOMETRY = "mixed_geometry"
     IMPLAUSIBLE_SIZE = "implausible_size"
+    PROJECTION = "projection"
+    NO_LUNGS = "no_lungs"
     UNSUPPORTED_SYNTAX = "unsupported_syntax"
     UNREADABLE = "unreadable"
     INTERNAL_ERROR = "internal_error"
+
+
+class SeriesKind(StrEnum):
+    """How near a series is to what the scanner measured, the nearest first."""
+
+    ORIGINAL = "original"
+    DERIVED = "derived"
+    REFORMATTED = "reformatted"
 
 
 class ScanError(ValueError):
@@ -62,6 +72,9 @@ class Scan:
         refused: why it cannot be used, or None.
         detail: one sentence about `refused`: what was expected and what came.
         warnings: repairs and oddities, each `code: sentence`.
+        study_uid: StudyInstanceUID; empty for image files.
+        study_date: StudyDate, YYYYMMDD; empty where there is none.
+        kind: whether it was measured or computed.
     """
 
     patient_id: str
@@ -70,3 +83,6 @@ class Scan:
     refused: Reason | None = None
     detail: str = ""
     warnings: tuple[str, ...] = ()
+    study_uid: str = ""
+    study_date: str = ""
+    kind: SeriesKind = SeriesKind.ORIGINAL

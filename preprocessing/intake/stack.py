@@ -16,11 +16,14 @@ import numpy.typing as npt
 from preprocessing.geometry import Geometry
 from preprocessing.intake.headers import Slice, pixel_digest
 from preprocessing.intake.scan import Reason, ScanError
+from preprocessing.intake.series.doubles import without_doubles
 
 MIN_SLICES = 10
 # A gap is bridged by interpolation when it is no wider than the thickest slices that are read without a warning.
 MAX_BRIDGED_MM = 5.5
 MAX_SPACING_MM = 10.0
+# Layers for each slice, at most, when gaps are bridged.
+MOST_LAYERS = 1.5
 # Sideways drift and unevenness that stay below a quarter of a pixel of any chest CT.
 SIDEWAYS_MM = 0.5
 UNEVEN_SHARE = 0.06
@@ -69,6 +72,8 @@ def stack_of(slices: Sequence[Slice]) -> Stack:
     positions = np.array([s.position_mm for s in kept])
     order = np.argsort(positions @ normal, kind="stable")
     kept, positions = [kept[k] for k in order], positions[order]
+    kept, single = without_doubles(kept, positions @ normal, warnings)
+    positions = positions[single]
     _check_line(positions, axes, normal, kept[0].tilt_deg)
     spacing, layers = _layers(positions @ normal, warnings)
     x, y = kept[0].spacing_mm
@@ -133,9 +138,6 @@ def _layers(depth: npt.NDArray[np.float64], warnings: list[str]) -> tuple[float,
     """Spacing of the regular grid and the place of each slice on it."""
     steps = np.diff(depth)
     typical = float(np.median(steps))
-    if steps.min() < max(0.01, 0.1 * typical):
-        n = int((steps < max(0.01, 0.1 * typical)).sum())
-        raise ScanError(Reason.DUPLICATE_SLICES, f"{n} position(s) are taken by two slices with different content")
     mean = float(steps.mean())
     off_grid = np.abs(depth - depth[0] - mean * np.arange(len(depth))).max()
     if np.abs(steps - typical).max() <= UNEVEN_SHARE * typical and off_grid <= OFF_GRID_MM:
@@ -150,6 +152,8 @@ def _layers(depth: npt.NDArray[np.float64], warnings: list[str]) -> tuple[float,
         raise ScanError(reason, f"{what}: neighbours lie {widest}; gaps up to {MAX_BRIDGED_MM} mm are bridged")
     warnings.append(f"{reason}: {what}, gaps up to {steps.max():.1f} mm were filled by linear interpolation")
     n = round((depth[-1] - depth[0]) / typical) + 1
+    if n > MOST_LAYERS * len(depth):
+        raise ScanError(reason, f"{what}: {len(depth)} slices would make {n} layers, most of them interpolated")
     spacing = float((depth[-1] - depth[0]) / (n - 1))
     return spacing, (depth - depth[0]) / spacing
 

@@ -14,6 +14,7 @@ from pydicom.uid import UID, JPEG2000TransferSyntaxes
 
 from preprocessing.intake.headers import Slice, quiet_pydicom
 from preprocessing.intake.images import image_ending, read_image
+from preprocessing.intake.padding import without_padding
 from preprocessing.intake.pixels import Image, read_images
 from preprocessing.intake.plausible import check_plausible
 from preprocessing.intake.scan import Reason, Scan, ScanError
@@ -45,6 +46,7 @@ def read_volume(scan: Scan) -> Volume:
         volume = read_image(scan.paths[0], scan.series_uid)
     else:
         volume = upright(_read_dicom(scan))
+    volume = without_padding(volume)
     check_plausible(volume)
     return volume
 

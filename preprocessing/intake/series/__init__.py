@@ -1,0 +1,1 @@
+"""What the images of one SeriesInstanceUID are: one acquisition or several, original or derived."""
