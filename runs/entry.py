@@ -41,6 +41,10 @@ class UsageError(ValueError):
     """What the user can mend: a wrong option, a file that is not as it should be. Says what was expected and came."""
 
 
+class _JobStatus(Exception):  # noqa: N818  # no error: what a task returned
+    """The exit status of a job that a launcher ran in another process, where nobody sees how that one ends."""
+
+
 def run(
     task: Callable[[Settings], int | Mapping[str, float] | None], settings: type[Settings], config_name: str
 ) -> None:
@@ -57,6 +61,7 @@ def run(
         config_name: of the YAML in `conf/`; its defaults list begins with `<config_name>_schema`, the dataclass.
     """
     status: list[int] = []
+    own = os.getpid()
     arguments = quoted(sys.argv[1:], settings)
     fixed = _fixed_keys(arguments)
 
@@ -70,18 +75,19 @@ def run(
         except (UsageError, OSError, OmegaConfBaseException) as error:
             if logging.getLogger().isEnabledFor(logging.DEBUG) or not is_users(error):
                 raise
+            if os.getpid() != own:  # said by the process that waits for this one
+                raise UsageError(_in_words(error)) from None
             _end(_in_words(error))
         if isinstance(result, Mapping):
             return dict(result)
+        if result and os.getpid() != own:
+            raise _JobStatus(result)
         status.append(result or 0)
         return None
 
     sys.argv = [sys.argv[0], *arguments]
-    try:
-        with _raising():
-            entry()
-    except (UsageError, HydraException, OmegaConfBaseException) as error:
-        _end(_in_words(error))
+    with _raising(), _told(arguments, status):
+        entry()
     if any(status):
         raise SystemExit(max(status))
 
@@ -158,6 +164,26 @@ def _give_own_out(cfg: DictConfig, settings: type[Any], fixed: Sequence[str]) ->
     if not OmegaConf.is_missing(cfg, "out") and cfg.out is not None:
         own = job_out(Path(cfg.out), known.job.num, list(known.overrides.task), fixed)
         OmegaConf.update(cfg, "out", str(own).replace("${", "\\${"))
+
+
+@contextmanager
+def _told(arguments: Sequence[str], status: list[int]) -> Iterator[None]:
+    """Mistakes outside of a job end in one line; the status of a job in another process joins the others."""
+    try:
+        yield
+    except _JobStatus as ended:
+        status.append(ended.args[0])
+    except (UsageError, HydraException, OmegaConfBaseException) as error:
+        _end(_in_words(error))
+    except RuntimeError as error:
+        if not str(error).startswith("Unknown plugin class"):
+            raise
+        _end(f"hydra/launcher={_launcher(arguments)} is not installed: pip install 'lungscreen[cluster]'")
+
+
+def _launcher(arguments: Sequence[str]) -> str:
+    chosen = [argument.partition("=")[2] for argument in arguments if argument.startswith("hydra/launcher=")]
+    return chosen[-1] if chosen else "..."
 
 
 def _fixed_keys(arguments: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ BOTH = {
     "logger": {"csv", "mlflow"},
     "sweep": {"grid", "optuna"},
     "hydra/sweeper": {"optuna"},
+    "hydra/launcher": {"processes", "slurm", "slurm_local"},
 }
 OPTIONS = {
     "detection": BOTH | {

@@ -26,6 +26,7 @@ class Small:
     lr: float = 1.0
     kind: str = "a"
     fixed: int = 0
+    whole: int = 0
     resume: bool = True
 
 
@@ -157,8 +158,11 @@ def test_too_many_failures_end_the_sweep_with_the_last(sweeps: Sweeps, tmp_path:
 
 
 def test_choices_arrive_as_they_were_typed(sweeps: Sweeps, tmp_path: Path) -> None:
-    sweeps(parabola, tmp_path, 8, "kind='x y',z", "fixed=7", "lr=tag(log,interval(1e-3,1e-1))")
+    sweeps(
+        parabola, tmp_path, 8, "kind='x y',z", "whole=int(interval(3,4))", "fixed=7", "lr=tag(log,interval(.001,.1))"
+    )
     assert {job.kind for job in sweeps.jobs} == {"x y", "z"}
+    assert {job.whole for job in sweeps.jobs} == {3, 4}
     assert {job.fixed for job in sweeps.jobs} == {7}
     assert all(1e-3 <= job.lr <= 1e-1 for job in sweeps.jobs)
     assert all(job.out.name.startswith(f"{k}-kind=") for k, job in enumerate(sweeps.jobs))

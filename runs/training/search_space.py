@@ -49,8 +49,8 @@ class SearchSpace:
 def search_space(params: Mapping[str, str], arguments: Sequence[str]) -> SearchSpace:
     """What is fixed and what is searched.
 
-    `interval(a, b)` and `tag(log, interval(a, b))` are numbers between two bounds, whole ones if both bounds are;
-    `x,y,z`, `choice(...)` and `range(...)` are choices without an order.
+    `interval(a, b)` are numbers between two bounds, `int(interval(a, b))` whole ones, `tag(log, interval(a, b))` even
+    over their logarithm; `x,y,z`, `choice(...)` and `range(...)` are choices without an order.
 
     Args:
         params: of the configuration, key to sweep.
