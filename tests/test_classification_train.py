@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from classification.classifier import load_classifier
-from classification.train import load_samples, train
+from classification.train import load_samples, train, train_command
 from classification.training.engine import NoduleTraining
 from classification.training.samples import Samples
 from classification.training.settings import DataSettings, TrainSettings
@@ -91,6 +91,15 @@ def test_it_leaves_weights_that_load_and_a_card_that_says_how(whole: Path) -> No
     provenance = load_classifier(path).provenance
     assert provenance["classifier_sha256"] == card["sha256"][:16]
     assert provenance["gate_detector"] == card["gate_detector"] == "some-detector"
+
+
+def test_a_sweep_judges_it_by_figures_of_nobody_who_is_held_out(whole: Path) -> None:
+    figures = train_command(settings(whole))
+    card = json.loads((whole / "weights.json").read_text())["figures"]
+    losses = {"malignancy_loss", "nodule_loss", "rating_loss"}
+    assert figures.keys() == {*losses, "loss", "malignancy_auc_out_of_fold"}
+    assert figures["loss"] == pytest.approx(sum(figures[name] for name in losses))
+    assert figures["malignancy_auc_out_of_fold"] == card["malignancy_4_5_against_1_2_out_of_fold"]["network"]["auc"]
 
 
 def test_every_fold_that_is_learnt_from_has_a_network_of_its_own(whole: Path) -> None:
