@@ -86,5 +86,6 @@ def cut_warnings(lungs: Mask, grid: Geometry) -> tuple[str, ...]:
             if area >= OPENING_CM2:
                 areas.append(f"{side} {area:.0f} cm2")
     if not areas:
-        where = ", ".join(areas)
+        return ()
+    where = ", ".join(areas)
     return (f"lungs_cut: the border of the scan cuts the lungs ({where}); what lies beyond is not searched",)
