@@ -14,6 +14,7 @@ import torch
 
 from detection.models.interface import build_model
 from detection.train import load_patches
+from detection.training.chests import open_archive
 from detection.training.engine import DetectorTraining
 from detection.training.sampling import collate
 from detection.training.settings import TrainSettings
@@ -28,7 +29,7 @@ def main() -> None:
     settings = compose_settings(TrainSettings, "detection_train", sys.argv[1:])
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
-    patches = load_patches(settings, build_model(settings.model).levels)[0]
+    patches = load_patches(settings, build_model(settings.model).levels, open_archive(settings.data))[0]
     made, taken = [], []
     for number in range(PATCHES):
         start = time.perf_counter()

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from detection.candidate import Candidate
-from detection.levels import coarse_mask, coarsened, fine_boxes, of_masses, without_parts
+from detection.levels import coarse_mask, fine_boxes, of_masses, without_parts
 from detection.models.compact.boxes import suppress
 from detection.models.interface import DetectorModel, Inference, check_kind, kind_of, model_of
 from detection.tiling import tiles
@@ -20,6 +20,7 @@ from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.patches import normalise
 from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
+from preprocessing.resample import coarsened
 from runs.entry import UsageError
 from runs.training.weights import load_weights, misfit
 

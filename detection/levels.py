@@ -13,6 +13,8 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from preprocessing.resample import coarsened_mask
+
 # From here on a box of a coarse level counts: below, the finer one knows better.
 LEAST_COARSE_MM = 24.0
 # The mask loses much of a large mass at the wall or the hilum: its centre may lie so many millimetres outside.
@@ -21,23 +23,11 @@ COARSE_REACH = 40.0
 PART = 0.7
 
 
-def coarsened(hu: npt.NDArray[np.int16], step: int) -> npt.NDArray[np.int16]:
-    """Means over blocks of `step` voxels along each axis; voxels that fill no block are dropped."""
-    if step == 1:
-        return hu
-    z, y, x = (n // step for n in hu.shape)
-    blocks = hu[: z * step, : y * step, : x * step].reshape(z, step, y, step, x, step)
-    means: npt.NDArray[np.float32] = blocks.mean((1, 3, 5), dtype=np.float32)
-    return np.rint(means).astype(np.int16)
-
-
 def coarse_mask(mask: npt.NDArray[np.bool_], step: int, reach: float = COARSE_REACH) -> npt.NDArray[np.bool_]:
     """Blocks that hold any of the mask or lie within `reach` mm of such: where the centre of a mass may lie."""
     if step == 1:
         return mask
-    z, y, x = (n // step for n in mask.shape)
-    parts = mask[: z * step, : y * step, : x * step].reshape(z, step, y, step, x, step)
-    blocks = np.asarray(parts.any((1, 3, 5)))
+    blocks = coarsened_mask(mask, step)
     return np.asarray(ndimage.distance_transform_edt(~blocks) <= reach / step) & blocks.any()
 
 

@@ -12,17 +12,27 @@ import torch
 
 from detection.detector import SHIPPED
 from detection.models.interface import build_model
-from detection.training.chests import load_context, load_crops, load_hosts, validation_phantoms, without_nodules
+from detection.training.chests import (
+    load_context,
+    load_crops,
+    load_hosts,
+    open_archive,
+    split_by,
+    stored_hosts,
+    validation_phantoms,
+    without_nodules,
+)
 from detection.training.engine import DetectorTraining
 from detection.training.sampling import HybridPatches, collate, halved
-from detection.training.settings import TrainSettings
+from detection.training.settings import ONLY_WHERE, TrainSettings
 from detection.training.validation import ValidationFroc
+from preprocessing.archives.archive import Archive
 from runs.entry import UsageError, run
 from runs.seeds import seed_of
 from runs.training.card import origin, stated
 from runs.training.figures import figures_of
 from runs.training.loop import ONLY_SPEED, fit
-from runs.training.run_folder import WEIGHTS, claim, finished
+from runs.training.run_folder import WEIGHTS, claim, claim_series, finished
 from runs.training.tracking import further_loggers, publish
 from runs.training.validation import Selection
 from runs.training.weights import load_weights, save_weights
@@ -30,10 +40,14 @@ from runs.training.weights import load_weights, save_weights
 log = logging.getLogger(__name__)
 
 
-def train(settings: TrainSettings) -> Path:
+def train(settings: TrainSettings, archive: Archive | None = None) -> Path:
     """Train, write `weights.safetensors` and its card under `settings.out`, and return their path.
 
     A run that was cut goes on; one that had ended is left as it is.
+
+    Args:
+        settings: of the run.
+        archive: of its data, where it is open already.
 
     Raises:
         UsageError: `out` holds another run, or there is nothing to train on.
@@ -47,8 +61,11 @@ def train(settings: TrainSettings) -> Path:
         return done
     torch.manual_seed(seed_of("detection.weights", settings.seed))
     model = build_model(settings.model)
-    patches, counts = load_patches(settings, model.levels)
-    selection = load_selection(settings, patches)
+    archive = archive or open_archive(settings.data)
+    patches, counts = load_patches(settings, model.levels, archive)
+    if archive is not None:
+        claim_series(out, [host.series_uid for host in patches.hosts if host.series_uid])
+    selection = load_selection(settings, patches, archive)
     log.info("training on %s", ", ".join(f"{name}={n}" for name, n in counts.items()))
     if settings.start is not None:
         model.take(load_weights(settings.start, SHIPPED)[0])
@@ -62,14 +79,22 @@ def train(settings: TrainSettings) -> Path:
     return path
 
 
-def load_patches(settings: TrainSettings, levels: Sequence[int]) -> tuple[HybridPatches, dict[str, int]]:
+def load_patches(
+    settings: TrainSettings, levels: Sequence[int], archive: Archive | None = None
+) -> tuple[HybridPatches, dict[str, int]]:
     """The stream of patches at the levels of a model, and how many chests, nodules and cubes it is made of.
 
+    Args:
+        settings: of the training.
+        levels: of the model.
+        archive: `open_archive` of its data.
+
     Raises:
-        UsageError: there is no chest.
+        UsageError: there is no chest, or no such part of the archive.
     """
-    crops, cubes = load_crops(settings.data), load_context(settings.data)
-    hosts = load_hosts(settings.data, settings.seed)
+    data = split_by(settings.data, archive)
+    crops, cubes = load_crops(data), load_context(data)
+    hosts = load_hosts(data, settings.seed, archive)
     counts = {"n_chests": len(hosts), "n_nodules": len(crops), "n_cubes": len(cubes)}
     if len(levels) > 1:
         share = settings.sampling.masses
@@ -78,17 +103,25 @@ def load_patches(settings: TrainSettings, levels: Sequence[int]) -> tuple[Hybrid
     return HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed, shown), counts
 
 
-def load_selection(settings: TrainSettings, patches: HybridPatches) -> Selection | None:
-    """What the best weights are chosen by: nodules of the validation fold blended into the chests of the training.
+def load_selection(
+    settings: TrainSettings, patches: HybridPatches, archive: Archive | None = None
+) -> Selection | None:
+    """What the best weights are chosen by: nodules of the validation fold, in their own chests where these are an
+    archive's, or else blended into the chests of the training.
 
     Raises:
         UsageError: nothing is left to choose by.
     """
     if not settings.validation.every_steps:
         return None
+    data = split_by(settings.data, archive)
     hosts = [without_nodules(host) for host in patches.hosts]
-    crops, cubes = load_crops(settings.data, validation=True), load_context(settings.data, validation=True)
-    if patches.crops or patches.cubes:
+    crops, cubes = load_crops(data, validation=True), load_context(data, validation=True)
+    if archive is not None:
+        hosts = stored_hosts(data, archive, validation=True)
+        if not hosts:
+            raise UsageError("validation needs patients to choose by: data.split.validation_fold=0, 1, 2 or 3")
+    elif patches.crops or patches.cubes:
         if not crops and not cubes:
             raise UsageError("validation needs patients to choose by: data.split.validation_fold=0, 1, 2 or 3")
     elif settings.data.phantoms:
@@ -103,6 +136,7 @@ def identity(settings: TrainSettings) -> dict[str, Any]:
     """What decides the weights: all settings but where they go and how fast."""
     values = {k: v for k, v in asdict(settings).items() if k not in ("experiment", "out", "resume", "logger")}
     values["trainer"] = {k: v for k, v in values["trainer"].items() if k not in ONLY_SPEED}
+    values["data"] = {k: v for k, v in values["data"].items() if k not in ONLY_WHERE}
     return values
 
 
@@ -113,7 +147,7 @@ def card_of(settings: TrainSettings, counts: dict[str, int]) -> dict[str, Any]:
         "model": asdict(settings.model),
         "preparation": settings.model.preparation.stated(),
         "training": stated(settings, ("model", "data", "out", "resume", "logger")),
-        "data": {**stated(settings.data), **counts},
+        "data": {**stated(settings.data, ONLY_WHERE), **counts},
         "split": settings.data.split.describe(),
         **origin(f"python -m detection.train experiment={settings.experiment}", ("lungscreen", "torch", "lightning")),
     }

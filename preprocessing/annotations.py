@@ -12,6 +12,8 @@ import pandas as pd
 from preprocessing.geometry import Triple
 from runs.csv_text import numbers, read_lines, write_csv
 
+# LUNA16 counts a finding of unknown size as one of 10 mm.
+UNKNOWN_DIAMETER_MM = 10.0
 COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 
 

@@ -36,8 +36,22 @@ def for_each_scan(scans: Sequence[Scan], work: Work) -> list[Scan]:
     """
     done = []
     for scan in tqdm(scans, desc="scans", unit="scan", delay=1):
-        done.append(scan if scan.refused else _one(scan, work))
+        done.append(scan if scan.refused else attempt(scan, work))
     return done
+
+
+def attempt(scan: Scan, work: Work) -> Scan:
+    """The scan with the warnings of `work`, or refused when it failed: one scan must never end a cohort."""
+    try:
+        warnings = tuple(work(scan))
+    except ScanError as error:
+        return replace(scan, refused=error.reason, detail=error.detail)
+    except Exception as error:  # one scan must never end a cohort; the traceback is there for whoever wants it
+        # Only the kind of error: its text may quote the file.
+        log.warning("a scan failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
+        log.debug("traceback", exc_info=True)
+        return replace(scan, refused=Reason.INTERNAL_ERROR, detail=in_kind(error))
+    return replace(scan, warnings=warnings)
 
 
 def every_scan(
@@ -88,16 +102,3 @@ def summary(scans: Sequence[Scan]) -> str:
     return f"{len(scans) - len(refused)} scan(s) read, {len(refused)} refused" + (
         f" ({', '.join(reasons)}; see scans.csv)" if refused else ""
     )
-
-
-def _one(scan: Scan, work: Work) -> Scan:
-    try:
-        warnings = tuple(work(scan))
-    except ScanError as error:
-        return replace(scan, refused=error.reason, detail=error.detail)
-    except Exception as error:  # one scan must never end a cohort; the traceback is there for whoever wants it
-        # Only the kind of error: its text may quote the file.
-        log.warning("a scan failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
-        log.debug("traceback", exc_info=True)
-        return replace(scan, refused=Reason.INTERNAL_ERROR, detail=in_kind(error))
-    return replace(scan, warnings=warnings)

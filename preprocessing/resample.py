@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -75,3 +77,22 @@ def _interpolate_axis(data: torch.Tensor, axis: int, where: npt.NDArray[np.float
     first = data.index_select(axis, torch.from_numpy(low)).to(torch.float32)
     second = data.index_select(axis, torch.from_numpy(np.minimum(low + 1, length - 1))).to(torch.float32)
     return first.lerp_(second, weight.reshape(shape))
+
+
+def coarsened(hu: npt.NDArray[np.int16], step: int) -> npt.NDArray[np.int16]:
+    """Means over blocks of `step` voxels along each axis; voxels that fill no block are dropped."""
+    if step == 1:
+        return hu
+    means: npt.NDArray[np.float32] = _blocks(hu, step).mean((1, 3, 5), dtype=np.float32)
+    return np.rint(means).astype(np.int16)
+
+
+def coarsened_mask(mask: npt.NDArray[np.bool_], step: int) -> npt.NDArray[np.bool_]:
+    """Whether there is any of the mask in a block of `step` voxels along each axis."""
+    return np.asarray(_blocks(mask, step).any((1, 3, 5)))
+
+
+def _blocks(values: npt.NDArray[Any], step: int) -> npt.NDArray[Any]:
+    """(Z, step, Y, step, X, step) of the whole blocks."""
+    z, y, x = (n // step for n in values.shape)
+    return values[: z * step, : y * step, : x * step].reshape(z, step, y, step, x, step)

@@ -23,12 +23,15 @@ class SplitSettings:
     Attributes:
         held_out_fold: 0 to 3; None leaves no fold out.
         held_out_patients: left out of every training, whatever their fold.
+        held_out_subset: 0 to 9, of LUNA16: the patients of its scans are held out. The folders say who they are, so
+            that `Archive.split` adds them to `held_out_patients`.
         validation_fold: 0 to 3; kept from training too, to choose the best weights and to stop by; None: nobody is.
     """
 
     held_out_fold: int | None = 0
     validation_fold: int | None = None
     held_out_patients: tuple[str, ...] = ("LIDC-IDRI-0001", "LIDC-IDRI-0003")
+    held_out_subset: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("held_out_fold", "validation_fold"):
@@ -57,9 +60,11 @@ class SplitSettings:
         """In words, for model cards."""
         fold = "no fold" if self.held_out_fold is None else f"fold {self.held_out_fold} of {FOLDS}"
         others = ", ".join(self.held_out_patients) or "nobody else"
+        subset = "" if self.held_out_subset is None else f"subset {self.held_out_subset} of LUNA16, "
         chosen = "" if self.validation_fold is None else f"weights chosen by fold {self.validation_fold}; "
         return (
-            f"held out by patient: {fold} (fold = int(sha256(patient_id)[:8], 16) * {FOLDS} // 2**32) and {others}; "
+            f"held out by patient: {subset}{fold} "
+            f"(fold = int(sha256(patient_id)[:8], 16) * {FOLDS} // 2**32) and {others}; "
             f"{chosen}"
             "the same rule for both stages, scans, pasted nodules, cubes, outlines of phantoms and ratings"
         )

@@ -83,6 +83,11 @@ def prune(folder: Path, suffix: str, limit: int) -> None:
         if total > limit:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+    drop_stale(folder)
+
+
+def drop_stale(folder: Path) -> None:
+    """Drop what killed writers left behind; what others may be writing stays."""
     old = time.time() - STALE_SECONDS
     for used, _, path in _sized(folder, ".tmp"):
         if used < old:

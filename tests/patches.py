@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from detection.training.sampling import Host, HybridPatches
+from detection.training.hosts import Held, Host
+from detection.training.sampling import HybridPatches
 from detection.training.settings import SamplingSettings
 from detection.training.spheres import spheres
 from phantom.pieces import NoduleCrop, Piece, faded, feathered
@@ -43,7 +44,8 @@ def host(nodules: list[tuple[float, ...]] = (), ignored: list[tuple[float, ...]]
     away = np.indices(hu.shape)
     for z, y, x, d in nodules:
         hu[np.linalg.norm(away - np.array([z, y, x])[:, None, None, None], axis=0) < d / 2] = 30
-    return Host(hu.astype(np.int16), np.ones(hu.shape, bool), spheres(list(nodules)), spheres(list(ignored)))
+    voxels = Held(hu.astype(np.int16), np.ones(hu.shape, bool))
+    return Host(voxels, spheres(list(nodules)), spheres(list(ignored)))
 
 
 def patches(settings: SamplingSettings = SMALL, cubes: bool = True, seed: int = 5) -> HybridPatches:

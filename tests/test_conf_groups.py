@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import conf
 import detection.train
 from classification.training.settings import TrainSettings as ClassificationSettings
 from classification.training.settings import deciding
+from detection.cross_validate import CrossValidateSettings
 from detection.training.settings import TrainSettings as DetectionSettings
 from runs.entry import UsageError, compose_settings
 
@@ -30,10 +32,10 @@ BOTH = {
 }
 OPTIONS = {
     "detection": BOTH | {
-        "model": {"compact", "monai_luna16"}, "data": {"phantoms", "context"}, "sampling": {"hybrid"},
-        "optimizer": {"adamw"},
+        "model": {"compact", "monai_luna16"}, "data": {"phantoms", "context", "lidc", "luna16"},
+        "sampling": {"hybrid"}, "optimizer": {"adamw"},
         "validation": {"none", "froc"},
-        "experiment": {"compact_context", "compact_masses", "detector_smoke"},
+        "experiment": {"compact_context", "compact_masses", "detector_smoke", "luna16", "lidc"},
     },
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},
@@ -90,6 +92,9 @@ def test_an_option_that_is_not_there_is_refused_with_the_names(stage: str, group
         ("classification", "optimizer.rating_weight=abc"),
         ("detection", "sampling.patch=30"),
         ("detection", "sampling.cubes=1.5"),
+        ("detection", "sampling.own_nodules=-1"),
+        ("detection", "data.kind=abc"),
+        ("detection", "data.jobs=0"),
         ("detection", "trainer.steps=0"),
         ("detection", "trainer.devices=0"),
         ("detection", "optimizer.lr=-1"),
@@ -128,7 +133,7 @@ def test_where_a_value_came_from_makes_no_other_run() -> None:
     chosen = fingerprint("detection", "experiment=compact_context")
     typed = ["trainer.steps=4000", "trainer.batch=6", "trainer.ema_decay=0.998", "trainer.precision=bf16-mixed"]
     assert fingerprint("detection", "data=context", *typed) == chosen
-    elsewhere = ["trainer=gpu", "logger=mlflow", "out=elsewhere"]
+    elsewhere = ["trainer=gpu", "logger=mlflow", "out=elsewhere", "data.store=elsewhere", "data.jobs=4"]
     assert fingerprint("detection", "experiment=compact_context", *elsewhere) == chosen
     assert fingerprint("detection", "experiment=compact_context", "sampling.patch=80") != chosen
     mil = fingerprint("classification", "experiment=nodule_mil")
@@ -140,6 +145,15 @@ def test_the_context_data_are_those_of_compact_v2() -> None:
     assert [path.name for path in data.hosts] == ["chest_ct", "backgrounds"]
     assert (data.phantoms, data.phantom_share, len(data.ignored), len(data.sources)) == (6, 0.2, 10, 7)
     assert "CCMD-normal001" in data.held_out_hosts
+
+
+def test_a_cross_validation_takes_the_keys_of_a_training_and_its_own() -> None:
+    typed = ["experiment=luna16", "trainer=smoke", "folds=[0,3]", "inference.max_candidates=5", "optimizer.lr=1e-4"]
+    made = compose_settings(CrossValidateSettings, "detection_cross_validate", typed)
+    assert (list(made.folds), made.inference.max_candidates, made.optimizer.lr) == ([0, 3], 5, 1e-4)
+    assert (made.data.kind, made.sampling.own_nodules, made.trainer.steps) == ("luna16", 0.5, 4)
+    training = composed("detection", "experiment=luna16", "trainer=smoke", "optimizer.lr=1e-4")
+    assert all(getattr(made, f.name) == getattr(training, f.name) for f in fields(training))
 
 
 @pytest.mark.slow

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from detection.detector import NoduleDetector
-from detection.levels import coarse_mask, coarse_place, coarsened, fine_boxes, of_masses, without_parts
+from detection.levels import coarse_mask, coarse_place, fine_boxes, of_masses, without_parts
 from detection.models.interface import DetectorModel, Found, Truth
 from detection.training.sampling import HybridPatches, halved
 from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan
+from preprocessing.resample import coarsened
 from preprocessing.volume import Volume
 from tests.patches import SMALL, crop, host
 
@@ -108,12 +109,12 @@ def test_a_scan_is_searched_at_both_levels(edge: float) -> None:
 def test_a_halved_chest_keeps_its_marks_on_its_nodules() -> None:
     chest = host([(40, 50, 60, 16), (80, 80, 80, 6)], [(90, 30, 30, 40)])
     small = halved(chest, weight=0.25)
-    assert (small.step, small.weight, small.hu.shape) == (2, 0.25, (60, 60, 60))
+    assert (small.step, small.weight, small.voxels.hu.shape) == (2, 0.25, (60, 60, 60))
     assert small.nodules.tolist() == [[19.75, 24.75, 29.75, 8.0]]
     # Of 3 voxels: known at the finer level, and nothing to teach here.
     assert small.ignored.tolist() == [[44.75, 14.75, 14.75, 20.0], [39.75, 39.75, 39.75, 3.0]]
-    assert small.hu[20, 25, 30] == 30
-    assert small.lung_mask.all()
+    assert small.voxels.hu[20, 25, 30] == 30
+    assert small.voxels.lung_mask.all()
 
 
 def test_patches_of_a_halved_chest_hold_masses_and_no_cubes() -> None:

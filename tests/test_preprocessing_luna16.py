@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from preprocessing.annotations import Nodule
 from preprocessing.geometry import Triple
 from preprocessing.luna16.compare import pair_up, summary
-from preprocessing.luna16.files import chosen, differences, read_headers, read_series, why_not
+from preprocessing.luna16.files import chosen, differences, read_headers, read_series, series_column, why_not
 from tests.outlines import scan
 
 COLUMNS = "seriesuid,dim_size_xyz,element_spacing_xyz_mm,offset_xyz_mm,transform_matrix\n"
@@ -89,6 +89,13 @@ def test_list_of_series(tmp_path: Path) -> None:
             read_series(path)
     with pytest.raises(FileNotFoundError, match="no such list of series"):
         read_series(tmp_path / "none.csv")
+
+
+def test_scans_csv_of_a_search_is_a_list_of_series_too(tmp_path: Path) -> None:
+    """Refused ones count as looked at, a folder without a series does not."""
+    path = tmp_path / "scans.csv"
+    path.write_text("patient_id,seriesuid,status\nP1,1.2.3,ok\nP2,1.2.10,refused\nbroken,,refused\n")
+    assert series_column(path) == read_series(path) == ["1.2.3", "1.2.10"]
 
 
 def test_the_rule() -> None:

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from preprocessing.annotations import UNKNOWN_DIAMETER_MM
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 MAX_PER_SCAN = 100
-UNKNOWN_DIAMETER_MM = 10.0
 # Wider than any rounding of a difference of coordinates: the exact comparison follows.
 SLACK_MM = 1e-3
 

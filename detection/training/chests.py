@@ -8,13 +8,18 @@ import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
-from detection.training.sampling import HOST_MARGIN_MM, Host
+from detection.training.hosts import Held, Host, Voxels
+from detection.training.sampling import HOST_MARGIN_MM
 from detection.training.settings import DataSettings
 from detection.training.spheres import Spheres, spheres
 from phantom.chest import simulate
 from phantom.lesions import library
 from phantom.pieces import NoduleCrop, Piece, load_cubes, load_nodule_crops
-from preprocessing.annotations import Nodule, read_annotations
+from preprocessing.annotations import IgnoredPlace, read_annotations
+from preprocessing.archives.archive import Archive, Findings, findings
+from preprocessing.archives.lidc import open_lidc
+from preprocessing.archives.luna16 import open_luna16
+from preprocessing.archives.stored import default_store, store_scans
 from preprocessing.cohort import every_scan
 from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.lidc.shapes import NoduleShape
@@ -23,19 +28,43 @@ from runs.seeds import stream
 
 WIDE = PrepareSettings(margin_mm=HOST_MARGIN_MM)
 
+Box = tuple[IntTriple, IntTriple]
 
-def load_hosts(data: DataSettings, seed: int) -> list[Host]:
-    """Real hosts first, then phantoms, in a fixed order; without those that the split holds out.
+
+def open_archive(data: DataSettings) -> Archive | None:
+    """The annotated collection that the hosts are, or None for other chests.
 
     Raises:
-        FileNotFoundError, UsageError: see `every_scan`.
+        FileNotFoundError, UsageError: see `open_lidc` and `open_luna16`.
     """
-    truth = read_annotations(data.annotations) if data.annotations else []
-    hosts = []
-    for scan, prepared in every_scan(data.hosts, data.held_out_hosts, default_cache(), WIDE):
-        own = [nodule for nodule in truth if nodule.series_uid == scan.series_uid]
-        ignored = [(p.center_mm, p.diameter_mm) for p in data.ignored if p.seriesuid == scan.series_uid]
-        hosts.append(_host(prepared, own, ignored))
+    if data.kind == "lidc":
+        return open_lidc(data.hosts, data.min_readers)
+    if data.kind == "luna16":
+        return open_luna16(data.hosts, data.annotations, data.excluded)
+    return None
+
+
+def split_by(data: DataSettings, archive: Archive | None) -> DataSettings:
+    """The data with every patient of a held-out part of the archive held out.
+
+    Raises:
+        UsageError: see `Archive.split`.
+    """
+    return data if archive is None else replace(data, split=archive.split(data.split))
+
+
+def load_hosts(data: DataSettings, seed: int, archive: Archive | None = None) -> list[Host]:
+    """Real hosts first, then phantoms, in a fixed order; without those that the split keeps from training.
+
+    Args:
+        data: after `split_by`.
+        seed: of the phantoms.
+        archive: takes the place of `data.hosts`.
+
+    Raises:
+        FileNotFoundError, UsageError: see `every_scan`; OSError: see `store_scans`.
+    """
+    hosts = _held(data) if archive is None else stored_hosts(data, archive)
     # The two kinds share the patches as configured, the chests of a kind share evenly.
     share = data.phantom_share if hosts else 1.0
     real_weight, phantom_weight = (1 - share) / max(len(hosts), 1), share / max(data.phantoms, 1)
@@ -75,30 +104,55 @@ def without_nodules(host: Host) -> Host:
 
 def _phantom(rng: np.random.Generator, outlines: tuple[NoduleShape, ...] | None) -> Host:
     volume, nodules = simulate(rng, shapes=outlines)
-    return _host(prepare(volume, WIDE), nodules, [])
+    return _in_memory(prepare(volume, WIDE), findings(nodules, []))
 
 
-def _host(
-    prepared: PreparedScan,
-    nodules: list[Nodule],
-    ignored: list[tuple[tuple[float, float, float], float]],
-) -> Host:
-    geometry = prepared.volume.geometry
-    return Host(
-        prepared.volume.hu,
-        prepared.lung_mask,
-        _marks(geometry, [(n.center_mm, n.diameter_mm) for n in nodules]),
-        _marks(geometry, ignored),
-        _box(prepared),
-    )
+def _held(data: DataSettings) -> list[Host]:
+    """Few chests, in memory; not one of them may be missing."""
+    nodules = read_annotations(data.annotations) if data.annotations else []
+    excluded = read_annotations(data.excluded) if data.excluded else []
+    hosts = []
+    for scan, prepared in every_scan(data.hosts, data.held_out_hosts, default_cache(), WIDE):
+        truth = findings(*([n for n in listed if n.series_uid == scan.series_uid] for listed in (nodules, excluded)))
+        hosts.append(_in_memory(prepared, truth, _more(data, scan.series_uid)))
+    return hosts
 
 
-def _box(prepared: PreparedScan) -> tuple[IntTriple, IntTriple]:
-    """The part of the chest that the preparation of inference keeps."""
-    margin = PrepareSettings().margin_mm / prepared.volume.geometry.spacing_mm[0]
+def stored_hosts(data: DataSettings, archive: Archive, validation: bool = False) -> list[Host]:
+    """Any number of chests, on disk, of the patients that `load_crops` takes; what cannot be read is left out."""
+    side = data.split.validates if validation else data.split.trains
+    wanted = [s for s in archive.scans if side(s.patient_id) and s.patient_id not in data.held_out_hosts]
+    hosts = []
+    for _, scan in store_scans(wanted, data.store or default_store(), WIDE, data.jobs):
+        if scan is not None:
+            truth, more = archive.truth(scan.series_uid, scan.pixel_grid) or Findings(), _more(data, scan.series_uid)
+            host = _host(scan.voxels, scan.geometry, scan.lung_box, truth, more)
+            hosts.append(replace(host, series_uid=scan.series_uid))
+    return hosts
+
+
+def _more(data: DataSettings, series_uid: str) -> tuple[IgnoredPlace, ...]:
+    return tuple(place for place in data.ignored if place.seriesuid == series_uid)
+
+
+def _in_memory(prepared: PreparedScan, truth: Findings, more: tuple[IgnoredPlace, ...] = ()) -> Host:
     lungs = ndimage.find_objects(prepared.lung_mask.view(np.uint8))[0]
-    low = [max(int(s.start - margin), 0) for s in lungs]
-    high = [min(int(s.stop + margin), n) for s, n in zip(lungs, prepared.lung_mask.shape, strict=True)]
+    low, high = (tuple(s.start for s in lungs), tuple(s.stop for s in lungs))
+    voxels = Held(prepared.volume.hu, prepared.lung_mask)
+    return _host(voxels, prepared.volume.geometry, (low, high), truth, more)
+
+
+def _host(voxels: Voxels, geometry: Geometry, lung_box: Box, truth: Findings, more: tuple[IgnoredPlace, ...]) -> Host:
+    nodules = [(n.center_mm, n.diameter_mm) for n in truth.nodules]
+    ignored = [(p.center_mm, p.diameter_mm) for p in (*truth.ignored, *more)]
+    return Host(voxels, _marks(geometry, nodules), _marks(geometry, ignored), _seen(geometry, lung_box))
+
+
+def _seen(geometry: Geometry, lung_box: Box) -> Box:
+    """The part of the chest that the preparation of inference keeps."""
+    margin = PrepareSettings().margin_mm / geometry.spacing_mm[0]
+    low = [max(int(start - margin), 0) for start in lung_box[0]]
+    high = [min(int(stop + margin), n) for stop, n in zip(lung_box[1], geometry.shape_zyx, strict=True)]
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 

@@ -7,14 +7,15 @@ texture does not tell where a nodule may be. Patch number k is a function of k a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from detection.levels import coarse_mask, coarse_place, coarsened
+from detection.levels import coarse_place
 from detection.models.interface import KNOWN_STEP, Truth
+from detection.training.hosts import Host
 from detection.training.settings import SamplingSettings
 from detection.training.spheres import Spheres, clear_of, inside, reaching, spheres, turned
 from phantom.hybrid import averaged, blend, lung_shifted, paste_places, random_turn, reacquired, sampled, tissue_like
@@ -37,34 +38,6 @@ LEAST_MASS = 8.0
 MASS_GROWTH = 1.6
 # What is smaller there, in voxels, teaches nothing: the finer level knows it.
 LEAST_COARSE_VOXELS = 4.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Host:
-    """A prepared chest to cut patches from.
-
-    Attributes:
-        hu: (Z, Y, X) int16 at 1 mm.
-        lung_mask: (Z, Y, X) bool.
-        nodules: true nodules already in it.
-        ignored: places that must teach nothing (unannotated tumours, excluded findings).
-        box: first voxel and one past the last of what inference would see of the chest.
-        weight: how often patches come from it, relative to the other hosts.
-        step: edge of its voxels in mm; in a chest at half resolution nodules of any crop are masses.
-    """
-
-    hu: npt.NDArray[np.int16]
-    lung_mask: npt.NDArray[np.bool_]
-    nodules: Spheres = field(default_factory=spheres)
-    ignored: Spheres = field(default_factory=spheres)
-    box: tuple[IntTriple, IntTriple] | None = None
-    weight: float = 1.0
-    step: int = 1
-
-    @property
-    def marked(self) -> Spheres:
-        """Nodules and ignored places."""
-        return np.concatenate([self.nodules, self.ignored])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +106,6 @@ class HybridPatches:
         self._share = weights / weights.sum()
         fine = weights * [host.step == 1 for host in self.hosts]
         self._fine_share = fine / fine.sum()
-        self._lung_voxels = [np.flatnonzero(host.lung_mask[::2, ::2, ::2]) for host in self.hosts]
 
     def __getitem__(self, number: int) -> Patch:
         return self.sample(stream("detection.patch", self.seed, number))
@@ -161,27 +133,28 @@ class HybridPatches:
 
     def _piece_of_chest(self, which: int, rng: np.random.Generator) -> _Canvas:
         host, size = self.hosts[which], self.settings.patch
-        center = self._center(host, which, rng)
+        chest, lung_mask = host.voxels.hu, host.voxels.lung_mask
+        center = self._center(host, chest.shape, rng)
         matrix, _ = random_turn(rng)
         middle = np.full(3, (size - 1) / 2)
         shape = (size, size, size)
-        seen, first = host.hu, np.zeros(3)
+        seen, first = chest, np.zeros(3)
         if host.box is not None and rng.random() < 0.5:
             seen = seen[tuple(slice(a, b) for a, b in zip(*host.box, strict=True))]
             first = np.asarray(host.box[0], float)
         hu = sampled(seen, matrix, center - first, middle, shape, fill=HU_MIN)
-        lungs = sampled(host.lung_mask.view(np.uint8), matrix, center, middle, shape, order=0) > 0
+        lungs = sampled(lung_mask.view(np.uint8), matrix, center, middle, shape, order=0) > 0
         marks = [turned(m, matrix, center, middle) for m in (host.nodules, host.ignored)]
         nodules, ignored = (m[reaching(m, size)] for m in marks)
         return _Canvas(hu, lungs, nodules, ignored, np.zeros(shape, bool))
 
-    def _center(self, host: Host, which: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    def _center(self, host: Host, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.float64]:
         """Anywhere in the lungs, now and then at a nodule the chest came with; between the voxels."""
         jitter = rng.uniform(-self.settings.patch / 3, self.settings.patch / 3, 3)
-        if len(host.nodules) and rng.random() < 0.3:
+        if len(host.nodules) and rng.random() < self.settings.own_nodules:
             return host.nodules[rng.integers(len(host.nodules)), :3] + jitter
-        flat = rng.choice(self._lung_voxels[which])
-        coarse = [(n + 1) // 2 for n in host.lung_mask.shape]
+        flat = rng.choice(host.voxels.lung_voxels)
+        coarse = [(n + 1) // 2 for n in shape]
         return 2.0 * np.asarray(np.unravel_index(int(flat), coarse), dtype=float) + rng.uniform(-1, 1, 3)
 
     def _add_cube(self, canvas: _Canvas, rng: np.random.Generator) -> None:
@@ -222,16 +195,17 @@ class HybridPatches:
 
     def _normal_tissue(self, host: Host, shape_of: Piece, rng: np.random.Generator) -> Piece | None:
         """Tissue of a chest, from a place in its lungs where nothing known or suspected comes into the piece."""
+        hu, lung_mask = host.voxels.hu, host.voxels.lung_mask
         shape, middle = np.asarray(shape_of.hu.shape), np.asarray(shape_of.center_zyx)
         reach = float(np.linalg.norm(shape) / 2)
         # The piece must lie in the chest: a border repeated outwards would tell normal tissue from a nodule's.
-        low, high = np.ceil(middle), np.floor(np.asarray(host.hu.shape) - shape + middle)
+        low, high = np.ceil(middle), np.floor(np.asarray(hu.shape) - shape + middle)
         if np.any(low >= high):
             return None
         for _ in range(12):
             at = rng.integers(low.astype(int), high.astype(int))
-            if host.lung_mask[tuple(at)] and clear_of(host.marked, at, reach):
-                return tissue_like(shape_of, host.hu, at)
+            if lung_mask[tuple(at)] and clear_of(host.marked, at, reach):
+                return tissue_like(shape_of, hu, at)
         return None
 
     def _draw(self, rng: np.random.Generator, step: int) -> NoduleCrop:
@@ -251,9 +225,8 @@ def halved(host: Host, weight: float) -> Host:
     )
     large = nodules[:, 3] >= LEAST_COARSE_VOXELS
     box = host.box and (_divided(host.box[0], step), _divided(host.box[1], step))
-    mask = coarse_mask(host.lung_mask, step, reach=0)
     ignored = np.concatenate([ignored, nodules[~large]])
-    return Host(coarsened(host.hu, step), mask, nodules[large], ignored, box, weight, step)
+    return Host(host.voxels.half, nodules[large], ignored, box, weight, step)
 
 
 def _divided(corner: IntTriple, step: int) -> IntTriple:

@@ -16,6 +16,10 @@ from runs.training.loop import TrainerSettings
 from runs.training.tracking import LoggerSettings
 from runs.training.validation import StoppingSettings
 
+KINDS = ("chests", "lidc", "luna16")
+# Settings of the data that change no patch.
+ONLY_WHERE = ("store", "jobs")
+
 
 @dataclass(frozen=True)
 class OptimizerSettings:
@@ -43,6 +47,7 @@ class SamplingSettings:
 
     Attributes:
         patch: edge of the cubic patch in voxels (1 mm), a multiple of 16.
+        own_nodules: share of patches centred near a nodule that the chest came with, where it came with any.
         cubes: share of patches with a cube of real surroundings, when there are cubes; half of these are normal
             tissue, cut and blended in the same way.
         nodules: mean number of nodules blended into a patch without a cube (Poisson; none is common).
@@ -55,6 +60,7 @@ class SamplingSettings:
     """
 
     patch: int
+    own_nodules: float
     cubes: float
     nodules: float
     tissue: float
@@ -66,7 +72,7 @@ class SamplingSettings:
 
     def __post_init__(self) -> None:
         multiple_of("sampling.patch", self.patch, 16)
-        for name in ("cubes", "slabs", "large_share", "dense_share"):
+        for name in ("own_nodules", "cubes", "slabs", "large_share", "dense_share"):
             between(f"sampling.{name}", getattr(self, name), 0, 1)
         if not 0 <= self.masses < 1:
             raise UsageError(f"sampling.masses must be at least 0 and below 1, got {self.masses}")
@@ -96,6 +102,8 @@ class DataSettings:
     """Where chests and nodules come from.
 
     Attributes:
+        kind: of the hosts: chests (any scans, few enough to be held in memory), lidc (LIDC-IDRI as TCIA delivers it)
+            or luna16 (LUNA16's subset folders); the last two bring their truth and stay on disk.
         hosts: folders with CT scans to cut patches from.
         held_out_hosts: patients whose scans in these folders are not used.
         phantoms: synthetic chests simulated as further hosts.
@@ -103,11 +111,16 @@ class DataSettings:
         nodules: folder with `nodules.csv`, `image/`, `mask/` to blend in, or None.
         context: folder with `crops.csv` and `image/`: nodules in cubes of their own surroundings, or None.
         split: patients whose nodules, cubes and outlines are not used.
-        annotations: true nodules of the hosts (LUNA16 csv), or None.
+        annotations: true nodules of the hosts (LUNA16 csv), or None: none, or of LUNA16 the list beside its subsets.
+        excluded: other findings of the hosts (LUNA16 csv), ignored; None as for `annotations`.
+        min_readers: of LIDC-IDRI, findings of fewer are ignored.
+        store: where prepared scans of lidc and luna16 are kept, about 100 MB each; None: in the user's cache folder.
+        jobs: processes that prepare them.
         ignored: places in the hosts that teach nothing.
         sources: names and licences of all these, for the model card.
     """
 
+    kind: str = "chests"
     hosts: tuple[Path, ...] = ()
     held_out_hosts: tuple[str, ...] = ()
     phantoms: int = 0
@@ -116,11 +129,18 @@ class DataSettings:
     context: Path | None = None
     split: SplitSettings = field(default_factory=SplitSettings)
     annotations: Path | None = None
+    excluded: Path | None = None
+    min_readers: int = 3
+    store: Path | None = None
+    jobs: int = 1
     ignored: tuple[IgnoredPlace, ...] = ()
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        at_least("data.phantoms", self.phantoms, 0)
+        if self.kind not in KINDS:
+            raise UsageError(f"data.kind must be one of {', '.join(KINDS)}; got {self.kind}")
+        for name, least in (("phantoms", 0), ("min_readers", 1), ("jobs", 1)):
+            at_least(f"data.{name}", getattr(self, name), least)
         between("data.phantom_share", self.phantom_share, 0, 1)
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from omegaconf import MISSING
 
-from preprocessing.annotations import Nodule, read_annotations, write_annotations
+from preprocessing.annotations import read_annotations, write_annotations
 from preprocessing.geometry import Geometry
 from preprocessing.lidc.clusters import ClusterSettings
-from preprocessing.lidc.consensus import AVERAGES, LidcNodule, find_nodules, pixels_to_voxels
+from preprocessing.lidc.consensus import AVERAGES, LidcNodule, as_truth, find_nodules, pixels_to_voxels
 from preprocessing.lidc.reading import RATINGS, LidcScan, Reading
 from preprocessing.lidc.table import read_table
 from preprocessing.lidc.xml import read_xml_folder
@@ -93,19 +93,6 @@ def extract(settings: LidcSettings) -> None:
     _report(nodules, agreed, scans, listed, settings)
     if official is not None:
         log.info("\n".join(summary(pair_up([n for n in official if n.series_uid in listed], truth))))
-
-
-def as_truth(nodule: LidcNodule, geometry: Geometry, average: str) -> Nodule:
-    """The nodule in world mm, with mean ratings, as the rest of the product knows it."""
-    ratings = {name: float(np.mean(nodule.ratings(name))) for name in RATINGS}
-    return Nodule(
-        series_uid=nodule.scan.series_uid,
-        center_mm=nodule.center_mm(geometry, average),
-        diameter_mm=nodule.diameter_mm(average),
-        malignancy=ratings["malignancy"],
-        ratings=ratings,
-        n_readers=nodule.n_readers,
-    )
 
 
 def nodule_table(

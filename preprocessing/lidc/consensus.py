@@ -13,6 +13,7 @@ from statistics import median
 
 import numpy as np
 
+from preprocessing.annotations import Nodule
 from preprocessing.geometry import FloatArray, Geometry, Triple
 from preprocessing.lidc.clusters import PYLIDC, ClusterSettings, cluster
 from preprocessing.lidc.masks import VoxelMask, center_of, consensus_mask, reading_mask
@@ -87,6 +88,19 @@ def find_nodules(scan: LidcScan, settings: ClusterSettings = PYLIDC) -> list[Lid
         )
         for members in cluster(scan, settings)
     ]
+
+
+def as_truth(nodule: LidcNodule, geometry: Geometry, average: str) -> Nodule:
+    """The nodule in world mm, with mean ratings, as the rest of the product knows it."""
+    ratings = {name: float(np.mean(nodule.ratings(name))) for name in RATINGS}
+    return Nodule(
+        series_uid=nodule.scan.series_uid,
+        center_mm=nodule.center_mm(geometry, average),
+        diameter_mm=nodule.diameter_mm(average),
+        malignancy=ratings["malignancy"],
+        ratings=ratings,
+        n_readers=nodule.n_readers,
+    )
 
 
 def reader_weights(readers: int, average: str) -> FloatArray:

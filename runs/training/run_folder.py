@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runs.entry import UsageError
 from runs.training.card import commit
-from runs.writing import write_json
+from runs.writing import whole, write_json
 
 SETTINGS = "settings.json"
 WEIGHTS = "weights.safetensors"
@@ -22,7 +22,8 @@ CHECKPOINTS = "checkpoints"
 CURVES = "curves.csv"
 CURVES_PICTURE = "curves.png"
 MLFLOW_RUN = "mlflow_run.txt"
-_OURS = (SETTINGS, WEIGHTS, "weights.json", CHECKPOINTS, CURVES, CURVES_PICTURE, MLFLOW_RUN)
+SERIES = "seriesuids.csv"
+_OURS = (SETTINGS, WEIGHTS, "weights.json", CHECKPOINTS, CURVES, CURVES_PICTURE, MLFLOW_RUN, SERIES)
 
 
 def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
@@ -50,6 +51,26 @@ def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
             f"'{out}' holds a training without {SETTINGS}: choose another out, or resume=false to replace it"
         )
     write_json(stated, wanted)
+
+
+def claim_series(out: Path, uids: Sequence[str]) -> None:
+    """Note what a run learns from, one uid a line; a run that goes on must be given the same, or it is another.
+
+    Raises:
+        UsageError: the run in `out` began with other series.
+    """
+    stated = out / SERIES
+    if not stated.is_file():
+        with whole(stated) as part:
+            part.write_text("".join(f"{uid}\n" for uid in uids), encoding="utf-8")
+        return
+    before = stated.read_text(encoding="utf-8").splitlines()
+    if before != list(uids):
+        other = sorted(set(before) ^ set(uids)) or ["none, but the order"]
+        raise UsageError(
+            f"'{out}' holds a training on {len(before)} series, this start has {len(uids)}; {len(other)} differ, such "
+            f"as {other[0]}: bring them back, choose another out, or resume=false to begin again"
+        )
 
 
 def finished(out: Path) -> Path | None:

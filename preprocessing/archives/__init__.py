@@ -1,0 +1,1 @@
+"""Collections of annotated scans as they come, and their prepared scans on disk."""
