@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from detection.detector import read_weights
+from detection.models.interface import chosen_kind
 from runs.entry import UsageError, run
 from runs.training.weights import save_weights
 
@@ -25,9 +27,10 @@ class ConvertSettings:
 
     out: Path
     weights: Path | None = None
-    model: str | None = None
+    model: Any = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model", chosen_kind(self.model))
         if self.out.suffix != ".safetensors":
             raise UsageError(f"out= must end in .safetensors, got '{self.out}'")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from detection.candidate import Candidate, write_candidates
 from detection.candidate_cache import detect_cached
 from detection.detector import InferenceSettings, NoduleDetector, load_detector
+from detection.models.interface import chosen_kind
 from detection.pictures.key_images import write_key_images
 from phantom.make import RECIPE_VERSION, make_cohort
 from preprocessing.cohort import for_each_scan, summary, write_scans
@@ -38,7 +40,7 @@ class DetectSettings:
 
     input: Path | None = None
     out: Path = Path("outputs/detect")
-    model: str | None = None
+    model: Any = None
     weights: Path | None = None
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     key_images: int = 5
@@ -46,6 +48,7 @@ class DetectSettings:
     phantoms: int = 8
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model", chosen_kind(self.model))
         if self.key_images < 0 or self.phantoms < 1:
             got = f"{self.key_images} and {self.phantoms}"
             raise UsageError(f"key_images= must be at least 0 and phantoms= at least 1, got {got}")

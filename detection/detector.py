@@ -14,7 +14,7 @@ from torch.nn import functional
 from detection.candidate import Candidate
 from detection.levels import coarse_mask, fine_boxes, of_masses, without_parts
 from detection.models.compact.boxes import suppress
-from detection.models.interface import DetectorModel, Inference, check_kind, kind_of, model_of
+from detection.models.interface import DetectorModel, Inference, chosen_kind, kind_of, model_of
 from detection.tiling import tiles
 from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.patches import normalise
@@ -178,8 +178,7 @@ def read_weights(weights: str | Path | None = None, kind: str | None = None) -> 
         FileNotFoundError, UsageError: see `load_weights` and `check_preparation`; or they are of another detector, or
             not those of the one that their card describes.
     """
-    if kind is not None:
-        check_kind(kind)
+    kind = chosen_kind(kind)
     name = weights or (DEFAULT_WEIGHTS if kind in (None, DEFAULT_KIND) else str(kind))
     state, card = load_weights(name, SHIPPED, kind)
     found = kind_of(card["model"])

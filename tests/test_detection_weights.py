@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.errors import HydraException
 
 import detection.detector
 from detection.convert import ConvertSettings, convert
+from detection.detect import DetectSettings
 from detection.detector import SHIPPED, load_detector, read_weights
 from detection.models.interface import build_model
 from detection.training.settings import TrainSettings
+from lungscreen.classify import ClassifySettings
 from runs.entry import UsageError, compose_settings
 from runs.training.published import fetch_command, place_of, published_cards
 from tests import formula
@@ -136,6 +139,24 @@ def test_a_path_that_is_not_there_and_a_detector_that_is_not_there(tmp_path: Pat
         load_detector(None, None, "nope")
     with pytest.raises(FileNotFoundError, match=r"one of \['monai_luna16'\]"):
         load_detector("unheard-of")
+
+
+@pytest.mark.parametrize(
+    ("settings", "command", "more"),
+    [
+        (DetectSettings, "detect", []),
+        (ClassifySettings, "classify", []),
+        (ConvertSettings, "detection_convert", ["out=x.safetensors"]),
+    ],
+)
+def test_every_command_takes_a_detectors_name(settings: Any, command: str, more: list[str]) -> None:
+    """`model=` is a group of Hydra's, so on the command line it brings all numbers of the detector along."""
+    assert compose_settings(settings, command, more).model is None
+    assert compose_settings(settings, command, [*more, "model=monai_luna16", "weights=my model.pt"]).model == NAME
+    with pytest.raises(UsageError, match="model must be one of compact, monai_luna16, got another network's"):
+        compose_settings(settings, command, [*more, "model=nodule_network"])
+    with pytest.raises(HydraException, match="nope"):
+        compose_settings(settings, command, [*more, "model=nope"])
 
 
 def test_shipped_weights_are_of_their_own_detector() -> None:

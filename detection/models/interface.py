@@ -175,13 +175,17 @@ def kind_of(values: Mapping[str, Any]) -> str:
     return str(values.get("kind", "compact"))
 
 
-def check_kind(kind: str) -> None:
-    """Refuse what is no detector.
+def chosen_kind(chosen: Any) -> str | None:
+    """What `model=` of a command that trains nothing means, by name or, from Hydra's group, by the numbers of one.
 
     Raises:
-        UsageError: with the names of those there are.
+        UsageError: there is no such detector; with the names of those there are.
     """
+    if chosen is None:
+        return None
+    kind = str(chosen.get("kind", "another network's") if isinstance(chosen, Mapping) else chosen)
     _module(kind)
+    return kind
 
 
 def _module(kind: str) -> ModuleType:
