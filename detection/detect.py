@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from detection.candidate import Candidate, write_candidates
 from detection.candidate_cache import detect_cached
 from detection.detector import InferenceSettings, NoduleDetector, load_detector
+from detection.leavings import remove_results
 from detection.models.interface import chosen_kind
 from detection.pictures.key_images import write_key_images
 from phantom.make import RECIPE_VERSION, make_cohort
@@ -65,6 +67,7 @@ def detect(settings: DetectSettings) -> int:
     search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
     found: list[Candidate] = []
     out.mkdir(parents=True, exist_ok=True)
+    remove_results(out)
 
     def work(scan: Scan) -> tuple[str, ...]:
         prepared, candidates = search.run(scan)
@@ -72,9 +75,11 @@ def detect(settings: DetectSettings) -> int:
         found.extend(candidates)
         return prepared.warnings
 
-    done = for_each_scan(scans, work)
-    write_candidates(out / "candidates.csv", found)
-    write_scans(out / "scans.csv", done)
+    def save(done: Sequence[Scan]) -> None:
+        write_candidates(out / "candidates.csv", found)
+        write_scans(out / "scans.csv", done)
+
+    done = for_each_scan(scans, work, save)
     log.info("%s; %d candidates in %s", summary(done), len(found), out / "candidates.csv")
     return int(all(scan.refused for scan in done))
 

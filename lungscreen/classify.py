@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from classification.classifier import load_classifier
 from detection.candidate import Candidate, read_candidates, write_candidates
 from detection.detect import DetectSettings, Search, caches, source_of
 from detection.detector import load_detector
+from detection.leavings import remove_results
 from detection.pictures.key_images import write_key_images
 from lungscreen.pipeline import Pipeline
 from lungscreen.report.page import PageLink, write_index, write_patient_page
@@ -51,6 +53,7 @@ def classify(settings: ClassifySettings) -> int:
     search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
     pipeline = Pipeline(search, load_classifier(settings.classifier), given)
     out.mkdir(parents=True, exist_ok=True)
+    remove_results(out)
     found: list[Candidate] = []
     results: list[Result] = []
     pages: list[PageLink] = []
@@ -61,17 +64,19 @@ def classify(settings: ClassifySettings) -> int:
         write_key_images(prepared, candidates, out / "key_images", settings.key_images)
         pages.append(write_patient_page(out / "report", report, prepared, top=settings.key_images))
         found.extend(candidates)
-        results.append(Result(report, prepared.source_geometry))
+        results.append(Result(report, prepared.source_geometry, scan))
         return report.warnings
 
-    done = for_each_scan(scans, work)
-    write_candidates(out / "candidates.csv", found)
-    write_scans(out / "scans.csv", done)
-    write_nodules(out / "nodules.csv", [r.report for r in results])
-    write_patients(out / "patients.csv", results)
-    index = write_index(out / "report", pages, [scan for scan in done if scan.refused])
+    def save(done: Sequence[Scan]) -> None:
+        write_candidates(out / "candidates.csv", found)
+        write_scans(out / "scans.csv", done)
+        write_nodules(out / "nodules.csv", [r.report for r in results])
+        write_patients(out / "patients.csv", results)
+        write_index(out / "report", pages, [scan for scan in done if scan.refused])
+
+    done = for_each_scan(scans, work, save)
     log.info("%s; research use only, not a medical device", summary(done))
-    log.info("report: %s", index)
+    log.info("report: %s", out / "report" / "index.html")
     return int(all(scan.refused for scan in done))
 
 

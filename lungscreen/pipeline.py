@@ -14,7 +14,8 @@ from classification.classifier import NoduleClassifier
 from detection.candidate import Candidate
 from detection.detect import Search
 from preprocessing.geometry import Geometry
-from preprocessing.intake.scan import Scan
+from preprocessing.intake.scan import Reason, Scan, ScanError
+from preprocessing.lungs import NO_LUNGS
 from preprocessing.prepare import PreparedScan, prepare_scan
 
 
@@ -51,7 +52,7 @@ class Pipeline:
         """A scan on disk to its candidates and its report: the one way, whoever asks.
 
         Raises:
-            ScanError: when the pixels cannot be read.
+            ScanError: when the pixels cannot be read; `no_lungs`: there is no probability without lungs.
         """
         if self.given is None:
             prepared, candidates = self.search.run(scan)
@@ -60,6 +61,8 @@ class Pipeline:
             prepared = prepare_scan(scan, cache=self.search.prepared)
             candidates, more = self._given(prepared)
             source = {"detector": "candidates given by the user"}
+        if any(warning.startswith(f"{NO_LUNGS}:") for warning in prepared.warnings):
+            raise ScanError(Reason.NO_LUNGS, "no lungs were found in the scan; without lungs there is no probability")
         warnings = (*prepared.warnings, *more)
         report = self.classifier.assess(prepared, candidates, scan.patient_id, warnings)
         provenance = {"lungscreen": version("lungscreen"), **source, **report.provenance}

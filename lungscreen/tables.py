@@ -12,32 +12,53 @@ import pandas as pd
 from classification.assessment import NoduleAssessment, PatientReport
 from lungscreen.report.page import page_name
 from preprocessing.geometry import Geometry
+from preprocessing.intake.scan import Scan, SeriesKind
 from runs.csv_text import write_csv
 
+# What the column `lungs` says for the code of a warning.
+NOT_WHOLE = {"lungs_cut": "cut", "already_masked": "masked", "lung_mask": "one", "unsearched": "not all searched"}
 PLACE = ("coordX", "coordY", "coordZ", "diameter_mm")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """A report and the grid of the scan it is about."""
+    """A report, the scan it is about and the grid that was read."""
 
     report: PatientReport
     source: Geometry
+    scan: Scan
 
 
 def write_patients(path: Path, results: Sequence[Result]) -> None:
-    """One row per patient, `id,cancer` first (a DSB2017 submission).
+    """One row per patient and study, `id,cancer` first (a DSB2017 submission).
 
-    A patient with several series is represented by the one with the thinnest slices, then the most slices, then
-    the first uid; `series` says how many there were and `page` which file of the report is about it. The rows come in
-    the order of the ids.
+    A study with several series is represented by an original one before a derived one and that before a reformat,
+    then by the one with the thinnest slices, then the most slices, then the first uid; `series` says how many there
+    were and `page` which file of the report is about it. `lungs` says whether they are whole in the scan; `newest`
+    marks the latest of a patient's studies where all have a date. The rows come in the order of the ids, then of the
+    studies.
     """
-    by_patient: dict[str, list[Result]] = {}
+    by_study: dict[tuple[str, str], list[Result]] = {}
+    dates: dict[str, set[str]] = {}
     for result in results:
-        by_patient.setdefault(result.report.patient_id, []).append(result)
-    rows = [_patient_row(name, group) for name, group in sorted(by_patient.items())]
-    columns = ["id", "cancer", "seriesuid", "series", "nodules", "largest_mm", "leak", "page"]
-    write_csv(path, pd.DataFrame(rows, columns=columns))
+        patient = result.report.patient_id
+        by_study.setdefault((patient, result.scan.study_uid), []).append(result)
+        dates.setdefault(patient, set()).add(result.scan.study_date)
+    rows = [_patient_row(name, group, dates[name]) for (name, _), group in sorted(by_study.items())]
+    columns = [
+        "id",
+        "cancer",
+        "seriesuid",
+        "series",
+        "nodules",
+        "largest_mm",
+        "leak",
+        "page",
+        "lungs",
+        "kind",
+        "study",
+    ]
+    write_csv(path, pd.DataFrame(rows, columns=[*columns, "newest"]))
 
 
 def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
@@ -51,8 +72,9 @@ def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
     write_csv(path, pd.DataFrame(rows, columns=[*lead, *more]))
 
 
-def _patient_row(patient: str, group: list[Result]) -> tuple[Any, ...]:
-    best = min(group, key=lambda r: (r.source.spacing_mm[2], -r.source.shape_zyx[0], r.report.series_uid)).report
+def _patient_row(patient: str, group: list[Result], dates: set[str]) -> tuple[Any, ...]:
+    chosen = min(group, key=_order)
+    best, scan = chosen.report, chosen.scan
     largest = max((n.candidate.diameter_mm for n in best.nodules), default=0.0)
     return (
         patient,
@@ -63,7 +85,22 @@ def _patient_row(patient: str, group: list[Result]) -> tuple[Any, ...]:
         f"{largest:.2f}",
         f"{best.leak:.6f}",
         page_name(best.series_uid),
+        lungs(best.warnings),
+        str(scan.kind),
+        scan.study_uid,
+        "" if "" in dates else ("yes" if scan.study_date == max(dates) else "no"),
     )
+
+
+def _order(result: Result) -> tuple[Any, ...]:
+    spacing, slices = result.source.spacing_mm[2], result.source.shape_zyx[0]
+    return (list(SeriesKind).index(result.scan.kind), spacing, -slices, result.report.series_uid)
+
+
+def lungs(warnings: Iterable[str]) -> str:
+    """`whole`, or in a word or two how they are not, from the codes of the warnings."""
+    codes = {warning.partition(":")[0] for warning in warnings}
+    return ", ".join(word for code, word in NOT_WHOLE.items() if code in codes) or "whole"
 
 
 def _nodule_row(report: PatientReport, rank: int, nodule: NoduleAssessment) -> dict[str, Any]:

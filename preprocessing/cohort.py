@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,24 +20,37 @@ from runs.entry import UsageError
 log = logging.getLogger(__name__)
 
 Work = Callable[[Scan], Sequence[str]]
+Save = Callable[[Sequence[Scan]], None]
+# Tables are written whole, so not after every scan of thousands.
+SAVE_SECONDS = 20.0
 
 COLUMNS = ("patient_id", "seriesuid", "status", "reason", "detail", "files", "warnings")
 
 
-def for_each_scan(scans: Sequence[Scan], work: Work) -> list[Scan]:
+def for_each_scan(scans: Sequence[Scan], work: Work, save: Save | None = None) -> list[Scan]:
     """Hand every scan to `work`, one after the other, and go past those that fail.
 
     Args:
         scans: from `find_scans`; refused ones are passed over.
         work: what to do with a scan; returns all warnings to state of it.
+        save: writes the results of the scans that it is handed; called now and then, at the end, and when the run
+            is stopped, so that what is finished is never lost.
 
     Returns:
         The scans in their order with what became of them: `refused` and `detail` for those that failed in `work`,
         the warnings for the others.
     """
-    done = []
-    for scan in tqdm(scans, desc="scans", unit="scan", delay=1):
-        done.append(scan if scan.refused else attempt(scan, work))
+    done: list[Scan] = []
+    saved = time.monotonic()
+    try:
+        for scan in tqdm(scans, desc="scans", unit="scan", delay=1):
+            done.append(scan if scan.refused else attempt(scan, work))
+            if save is not None and time.monotonic() - saved > SAVE_SECONDS:
+                save(done)
+                saved = time.monotonic()
+    finally:
+        if save is not None:
+            save(done)
     return done
 
 

@@ -27,6 +27,8 @@ from runs.options import expand_home, quoted
 
 Settings = TypeVar("Settings")
 WRONG_USE = 2
+# 128 and the number of SIGINT, as shells have it.
+STOPPED = 130
 # What the user's folders and disks answer; any other error of the system is a defect until shown otherwise.
 USERS_KINDS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
 USERS_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EFBIG)
@@ -175,6 +177,8 @@ def _told(arguments: Sequence[str], status: list[int]) -> Iterator[None]:
         status.append(ended.args[0])
     except (UsageError, HydraException, OmegaConfBaseException) as error:
         _end(_in_words(error))
+    except KeyboardInterrupt:
+        _end("stopped; what was finished until then stands", STOPPED)
     except RuntimeError as error:
         if not str(error).startswith("Unknown plugin class"):
             raise
@@ -263,9 +267,9 @@ def _begins(line: str, words: tuple[str, ...]) -> bool:
     return line.strip().startswith(words)
 
 
-def _end(text: str) -> NoReturn:
+def _end(text: str, status: int = WRONG_USE) -> NoReturn:
     sys.stderr.write(f"error: {text}\n")
-    raise SystemExit(WRONG_USE) from None
+    raise SystemExit(status) from None
 
 
 def _is_ours(path: Path) -> bool:

@@ -20,16 +20,16 @@ from tests.weights import tiny_classifier, tiny_detector
 CSVS = ("patients.csv", "nodules.csv", "candidates.csv", "scans.csv")
 
 
-def write_chest(path: Path, seed: int = 0, origin: tuple[float, ...] = (-48.0, -44.0, -36.0)) -> None:
-    """Two air boxes in a body of 72 x 88 x 96 mm, 2 mm voxels, with a 10 mm ball at world (20, 0, 0)."""
+def write_chest(path: Path, seed: int = 0, origin: tuple[float, ...] = (-72.0, -66.0, -54.0)) -> None:
+    """Two air boxes in a body of 108 x 132 x 144 mm, 3 mm voxels, with a 10 mm ball at world (20, 0, 0)."""
     rng = np.random.default_rng(seed)
     hu = rng.normal(40, 10, (36, 44, 48))
     hu[:, :3] = hu[:, -3:] = -1000
     hu[4:32, 8:36, 6:22] = hu[4:32, 8:36, 26:42] = -850
-    z, y, x = np.meshgrid(*(np.arange(n) * 2.0 for n in hu.shape), indexing="ij")
-    hu[(z - 36) ** 2 + (y - 44) ** 2 + (x - 68) ** 2 < 25] = 30
+    z, y, x = np.meshgrid(*(np.arange(n) * 3.0 for n in hu.shape), indexing="ij")
+    hu[(z - 54) ** 2 + (y - 66) ** 2 + (x - 92) ** 2 < 25] = 30
     image = sitk.GetImageFromArray(hu.astype(np.int16))
-    image.SetSpacing((2.0, 2.0, 2.0))
+    image.SetSpacing((3.0, 3.0, 3.0))
     image.SetOrigin(origin)
     sitk.WriteImage(image, str(path))
 
@@ -105,13 +105,13 @@ def test_given_candidates_take_the_place_of_stage_1(tmp_path: Path, cohort: Path
     assert "no_candidates" in warnings["second"]
 
 
-# The scan of `write_chest` reaches from (-48, -44, -36) to (46, 42, 34); its lungs from -36 to 34 in x.
+# The scan of `write_chest` reaches from (-72, -66, -54) to (69, 63, 51); its lungs from -54 to 51 in x.
 @pytest.mark.parametrize(
     ("rows", "code", "left"),
     [
         ([(900, 0, 0), (20, 0, 0)], "candidates_outside: 1 of 2 ", 1),
         ([(900, 0, 0)], "candidates_outside: 1 of 1 ", 0),
-        ([(-35.9, -27.9, -27.9), (34, 26, 26)], "diameter_unknown", 2),
+        ([(-53.9, -41.9, -41.9), (51, 39, 39)], "diameter_unknown", 2),
     ],
 )
 def test_candidates_at_the_edge_of_the_lungs_and_beyond(
@@ -138,7 +138,7 @@ def test_candidates_in_the_scan_but_beyond_the_lung_box(tmp_path: Path) -> None:
 
 
 def test_ras_coordinates_are_called_so(tmp_path: Path) -> None:
-    """The chest is moved to x from 104 to 200, y from 56 to 144: in RAS every x and y is negative."""
+    """The chest is moved to x from 104 to 245, y from 56 to 185: in RAS every x and y is negative."""
     write_chest(tmp_path / "first.mha", origin=(104.0, 56.0, -36.0))
     done = classified(tmp_path, [(-172, -100, 0), (-130, -100, 0), (172, 100, 0)])
     assert done["status"].tolist() == ["ok"]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+import preprocessing.cohort
 from preprocessing.cohort import every_scan, for_each_scan, summary, write_scans
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Reason, Scan, ScanError
@@ -74,3 +75,24 @@ def test_training_goes_past_held_out_patients_and_stops_at_a_refused_scan(tmp_pa
     edit_series(tmp_path / "a", lambda k, s: setattr(s, "Modality", "MR"))
     with pytest.raises(ValueError, match="refused"):
         list(every_scan([str(tmp_path / "a")], (), None))
+
+
+def test_what_is_finished_is_saved_when_the_run_is_stopped() -> None:
+    scans = [Scan(name, name, ()) for name in ("a", "b", "c")]
+    saved: list[list[str]] = []
+
+    def work(scan: Scan) -> tuple[str, ...]:
+        if scan.patient_id == "c":
+            raise KeyboardInterrupt
+        return ()
+
+    with pytest.raises(KeyboardInterrupt):
+        for_each_scan(scans, work, lambda done: saved.append([s.patient_id for s in done]))
+    assert saved[-1] == ["a", "b"]
+
+
+def test_results_are_saved_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preprocessing.cohort, "SAVE_SECONDS", -1.0)
+    saved: list[int] = []
+    for_each_scan([Scan("a", "a", ()), Scan("b", "b", ())], lambda scan: (), lambda done: saved.append(len(done)))
+    assert saved == [1, 2, 2]

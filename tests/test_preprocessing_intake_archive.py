@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import shutil
 import struct
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import preprocessing.intake.archive
 from preprocessing.intake.archive import Budget, OverBudgetError, _root, unpack
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Reason, ScanError
-from tests.series import PATIENT_ID, write_series
+from preprocessing.intake.volume_reader import read_volume
+from tests.series import PATIENT_ID, chest, slice_files, write_series
 
 MIB = 1024**2
 
@@ -122,3 +125,32 @@ def test_members_that_collide_or_climb_stay_inside(tmp_path: Path) -> None:
     (tmp_path / "y.zip").write_bytes(packed({"a": b"1", "a/b": b"2"}))
     with pytest.raises(ScanError):
         unpack(tmp_path / "y.zip")
+
+
+def test_slices_packed_by_themselves(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series")
+    for path in slice_files(folder):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    (folder / "notes.gz").write_bytes(gzip.compress(b"a line"))
+    (folder / "broken.gz").write_bytes(b"no gzip")
+    (scan,) = find_scans(folder)
+    assert scan.warnings == ()
+    np.testing.assert_array_equal(read_volume(scan).hu, chest().hu)
+
+
+def test_a_packed_slice_that_is_cut_is_said(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series")
+    path = slice_files(folder)[5]
+    path.with_name("0005.dcm.gz").write_bytes(gzip.compress(path.read_bytes())[:-500])
+    path.unlink()
+    (scan,) = find_scans(folder)
+    assert {w.partition(":")[0] for w in scan.warnings} == {"broken_files", "missing_slices"}
+
+
+@pytest.mark.parametrize("name", ["scan.tar", "scan.tar.gz", "scan.7z", "Scan.RAR"])
+def test_archives_that_are_passed_over_are_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"x" * 99)
+    (scan,) = find_scans(tmp_path)
+    assert (scan.patient_id, scan.refused) == (name, Reason.UNREADABLE)
+    assert ".zip" in scan.detail

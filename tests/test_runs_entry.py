@@ -129,6 +129,16 @@ def test_a_mistake_of_the_user_is_one_line(
     assert capsys.readouterr().err == line
 
 
+def test_a_run_that_is_stopped_ends_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def task(settings: Small) -> None:
+        raise KeyboardInterrupt
+
+    assert started(task, monkeypatch) == 130
+    assert capsys.readouterr().err == "error: stopped; what was finished until then stands\n"
+
+
 @pytest.mark.parametrize("arguments", [["inptu=1"], ["lr=many"], ["+bogus=1"], ["lr=1,2"], ["lr=(("]])
 def test_a_wrong_option_is_one_line(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import gzip
 import shutil
 import tempfile
 import zipfile
@@ -19,6 +20,8 @@ RATIO = 100
 SPARE_BYTES = 256 * 1024**2
 MOST_FILES = 1_000_000
 MOST_DEPTH = 3
+CHUNK = 1 << 20
+OTHER_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tbz2", ".txz", ".7z", ".rar", ".bz2", ".xz", ".zst")
 NO_ROOM = "the unpacked zip archive would not fit on the temporary disk"
 # What zipfile raises on damaged archives.
 DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError, EOFError, ValueError)
@@ -91,6 +94,40 @@ def unpack(archive: Path, budget: Budget | None = None, depth: int = 0) -> Path:
             raise ScanError(Reason.UNREADABLE, NO_ROOM) from error
         raise ScanError(Reason.UNREADABLE, "the zip archive is damaged or not a zip") from error
     return folder
+
+
+def is_passed_over(path: Path) -> bool:
+    """Whether a file is an archive of a kind that is not unpacked."""
+    return path.name.lower().endswith(OTHER_ARCHIVES)
+
+
+def unpack_slice(path: Path, budget: Budget) -> Path | None:
+    """A DICOM file that was packed by itself (`.dcm.gz`), unpacked as `unpack` does; None when it is none.
+
+    Raises:
+        OverBudgetError: it unpacks to more than it may.
+        ScanError: `truncated`: it begins as DICOM and breaks off.
+    """
+    try:
+        with gzip.open(path) as packed:
+            head = packed.read(132)
+            if head[128:] != b"DICM":
+                return None
+            budget.admit(path, 0)
+            budget.spend(1, 0)
+            target = Path(tempfile.mkdtemp(dir=_root().name)) / path.stem
+            with target.open("wb") as out:
+                while head:
+                    budget.spend(0, len(head))
+                    out.write(head)
+                    head = packed.read(CHUNK)
+    except ScanError:
+        raise
+    except DAMAGE as error:
+        if path.stem.lower().endswith(".dcm"):
+            raise ScanError(Reason.TRUNCATED, "a packed file of the series is damaged or cut") from error
+        return None
+    return target
 
 
 def remove(folder: Path) -> None:

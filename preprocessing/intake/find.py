@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydicom import Dataset
 from tqdm import tqdm
 
-from preprocessing.intake.archive import Budget, OverBudgetError, remove, unpack
-from preprocessing.intake.headers import Slice, is_ct_image, owner_of, quiet_pydicom, read_header, slices_of, text_of
+from preprocessing.intake.archive import Budget, OverBudgetError, is_passed_over, remove, unpack, unpack_slice
+from preprocessing.intake.headers import Slice, is_ct_image, owner_of, quiet_pydicom, read_header, slices_of
 from preprocessing.intake.images import check_image, image_ending
 from preprocessing.intake.scan import Reason, Scan, ScanError, SeriesKind, in_kind
 from preprocessing.intake.series.acquisitions import parts_of
+from preprocessing.intake.series.collected import Series
 from preprocessing.intake.series.kinds import kind_of, kind_warnings
 from preprocessing.intake.stack import STRAY_SHARE, stack_of
 
@@ -31,42 +31,8 @@ OTHER_ENDINGS = (
 
 
 @dataclass(slots=True)
-class _Series:
-    """What is collected of one series while files are walked."""
-
-    patient_id: str
-    slices: list[Slice] = field(default_factory=list)
-    errors: list[ScanError] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
-    # Objects of other classes than CT images, with what is wrong with them or the slices that they are.
-    others: list[tuple[Path, ScanError | list[Slice]]] = field(default_factory=list)
-    study_uid: str = ""
-    study_date: str = ""
-    description: str = ""
-    image_types: set[str] = field(default_factory=set)
-
-    def note(self, dataset: Dataset) -> None:
-        """Keep what is said of the series as a whole."""
-        self.study_uid = self.study_uid or text_of(dataset, "StudyInstanceUID")
-        self.study_date = self.study_date or text_of(dataset, "StudyDate")
-        self.description = self.description or text_of(dataset, "SeriesDescription")
-        words = {word.strip().upper() for word in text_of(dataset, "ImageType").split("\\")}
-        if "LOCALIZER" not in words:
-            self.image_types |= words
-
-    def settle(self) -> list[str]:
-        """Leave objects of other classes out where there are CT images; alone, they are the series."""
-        if not self.others or not (self.slices or self.errors):
-            self.paths += [path for path, _ in self.others]
-            self.errors += [found for _, found in self.others if isinstance(found, ScanError)]
-            self.slices += [image for _, found in self.others if isinstance(found, list) for image in found]
-            return []
-        return [f"stray_images: {len(self.others)} object(s) of other kinds than CT images were left out"]
-
-
-@dataclass(slots=True)
 class _Harvest:
-    series: dict[tuple[str, str], _Series] = field(default_factory=dict)
+    series: dict[tuple[str, str], Series] = field(default_factory=dict)
     images: list[tuple[Path, str]] = field(default_factory=list)
     refused: list[Scan] = field(default_factory=list)
     # Files that should have been DICOM, by folder.
@@ -95,6 +61,7 @@ def find_scans(source: Path) -> list[Scan]:
         for path, name in tqdm(files, desc="reading headers", unit="file", delay=1, leave=False):
             _take(path, name, harvest)
         scans = [scan for (_, uid), series in harvest.series.items() for scan in _scans(uid, series, harvest)]
+    scans = _say_several_studies(scans)
     taken = {scan.series_uid for scan in scans}
     scans = (
         _refuse_shared_uids(scans) + _image_scans(harvest.images, taken) + harvest.refused + _broken_folders(harvest)
@@ -131,8 +98,12 @@ def _walk(source: Path, harvest: _Harvest, depth: int = 0) -> Iterator[tuple[Pat
 
 
 def _opened(path: Path, name: str, harvest: _Harvest, depth: int) -> Iterator[tuple[Path, str]]:
+    if is_passed_over(path):
+        detail = "archives of this kind are not unpacked; unpack it, or make it a .zip"
+        harvest.refused.append(Scan(path.name, "", (path,), Reason.UNREADABLE, detail))
+        return
     if path.suffix.lower() != ".zip":
-        yield path, name
+        yield _plain(path, harvest), name
         return
     noted, made, budget = len(harvest.refused), len(harvest.unpacked), replace(harvest.budget)
     try:
@@ -155,6 +126,17 @@ def _opened(path: Path, name: str, harvest: _Harvest, depth: int) -> Iterator[tu
     yield from ((file, f"{name}/{place}") for file, place in inside)
 
 
+def _plain(path: Path, harvest: _Harvest) -> Path:
+    """The file itself, or what it unpacks to when it is a packed slice."""
+    if path.suffix.lower() != ".gz" or image_ending(path) or not path.is_file():
+        return path
+    try:
+        return unpack_slice(path, harvest.budget) or path
+    except ScanError as error:
+        harvest.broken.setdefault(path.parent, []).append(error)
+        return path
+
+
 def _take(path: Path, name: str, harvest: _Harvest) -> None:
     """Sort one file into the harvest."""
     if image_ending(path):
@@ -173,7 +155,7 @@ def _take(path: Path, name: str, harvest: _Harvest) -> None:
     except Exception as error:
         harvest.broken.setdefault(path.parent, []).append(_known(error))
         return
-    series = harvest.series.setdefault((patient, uid), _Series(patient))
+    series = harvest.series.setdefault((patient, uid), Series(patient))
     found: ScanError | list[Slice]
     try:
         found = slices_of(dataset, path)
@@ -190,7 +172,7 @@ def _take(path: Path, name: str, harvest: _Harvest) -> None:
         series.errors.append(found)
 
 
-def _scans(uid: str, series: _Series, harvest: _Harvest) -> list[Scan]:
+def _scans(uid: str, series: Series, harvest: _Harvest) -> list[Scan]:
     """The scan of a series, or one for each of its acquisitions."""
     warnings = series.settle()
     if not series.patient_id:
@@ -224,7 +206,7 @@ def _scans(uid: str, series: _Series, harvest: _Harvest) -> list[Scan]:
     return scans
 
 
-def _strays(series: _Series) -> list[str]:
+def _strays(series: Series) -> list[str]:
     """Foreign images in a series are left out when they are few; any other fault refuses the series."""
     if not series.errors:
         return []
@@ -256,6 +238,19 @@ def _refuse_shared_uids(scans: list[Scan]) -> list[Scan]:
         replace(s, refused=Reason.BAD_VALUE, detail=detail) if s.series_uid and owners[s.series_uid] > 1 else s
         for s in scans
     ]
+
+
+def _say_several_studies(scans: list[Scan]) -> list[Scan]:
+    """One PatientID over several studies: one person over the years, or several people anonymised to one name."""
+    studies: dict[str, set[str]] = {}
+    for scan in scans:
+        studies.setdefault(scan.patient_id, set()).add(scan.study_uid)
+    said = []
+    for scan in scans:
+        many = len(studies[scan.patient_id])
+        what = f"the PatientID stands for {many} studies, each a row of its own; they may be of different people"
+        said.append(replace(scan, warnings=(*scan.warnings, f"several_studies: {what}")) if many > 1 else scan)
+    return said
 
 
 def _image_scans(images: list[tuple[Path, str]], taken: set[str]) -> list[Scan]:

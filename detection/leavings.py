@@ -1,0 +1,20 @@
+"""What an earlier run left in the folder of results: it must not look like a result of this one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TABLES = ("candidates.csv", "scans.csv", "nodules.csv", "patients.csv")
+# Pictures and pages are called by the checksum of their series.
+FOLDERS = {"key_images": re.compile(r"[0-9a-f]{16}.*\.png"), "report": re.compile(r"([0-9a-f]{16}|index)\.html")}
+
+
+def remove_results(out: Path) -> None:
+    """Remove tables, pictures and pages of an earlier run; files of other names stay."""
+    for name in TABLES:
+        (out / name).unlink(missing_ok=True)
+    for folder, name_of_ours in FOLDERS.items():
+        for path in (out / folder).glob("*"):
+            if name_of_ours.fullmatch(path.name):
+                path.unlink(missing_ok=True)
