@@ -39,7 +39,7 @@ OPTIONS = {
     },
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},
-        "bag": {"noisy_or", "compact_v2"}, "experiment": {"nodule_mil"},
+        "bag": {"noisy_or", "compact_v3"}, "experiment": {"nodule_mil"},
     },
 }  # fmt: skip
 FILES = sorted((p.parent.relative_to(ROOT).as_posix(), p.stem) for p in ROOT.glob("*/**/*.yaml"))
@@ -137,7 +137,7 @@ def test_where_a_value_came_from_makes_no_other_run() -> None:
     assert fingerprint("detection", "experiment=compact_context", *elsewhere) == chosen
     assert fingerprint("detection", "experiment=compact_context", "sampling.patch=80") != chosen
     mil = fingerprint("classification", "experiment=nodule_mil")
-    assert fingerprint("classification", "data=lidc_ratings", "bag=compact_v2", "trainer.steps=850") == mil
+    assert fingerprint("classification", "data=lidc_ratings", "bag=compact_v3", "trainer.steps=850") == mil
 
 
 def test_the_context_data_are_those_of_compact_v2() -> None:
