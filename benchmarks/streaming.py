@@ -7,7 +7,7 @@ and how much a process that makes them grows, for both. Nothing else should run 
 from __future__ import annotations
 
 import multiprocessing
-import resource
+import re
 import statistics
 import sys
 import tempfile
@@ -48,7 +48,7 @@ def main() -> None:
 def measure(folders: list[Path], edge: int, held: bool) -> tuple[float, float]:
     """Mean seconds a patch, and how much the process grew at most, in MB."""
     sampling = replace(compose_settings(TrainSettings, "detection_train").sampling, patch=edge)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_mb()
     stored = [StoredVoxels(folder) for folder in folders]
     hosts = [Host(Held(v.hu.copy(), v.lung_mask.copy()) if held else v) for v in stored]
     patches = HybridPatches(hosts, [], [], sampling, 0)
@@ -57,7 +57,14 @@ def measure(folders: list[Path], edge: int, held: bool) -> tuple[float, float]:
         start = time.perf_counter()
         patches[number]
         taken.append(time.perf_counter() - start)
-    return statistics.mean(taken), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return statistics.mean(taken), _peak_mb() - before
+
+
+def _peak_mb() -> float:
+    """Most memory so far, on Linux; of getrusage the parent's would come along."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1]) / 1024
 
 
 def _made(folder: Path, chests: int) -> list[Path]:
