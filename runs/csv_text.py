@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,13 @@ def read_csv(path: Path, text: Sequence[str] = (), **options: Any) -> pd.DataFra
     """
     options = {"dtype": dict.fromkeys(text, str), "encoding": "utf-8-sig", **options}
     try:
-        table: pd.DataFrame = pd.read_csv(path, **options)
+        with warnings.catch_warnings():
+            # Cells beyond the header would be dropped: decimal commas, or columns without a name.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table: pd.DataFrame = pd.read_csv(path, **options)
+    except pd.errors.ParserWarning:
+        wanted = "cells parted by commas and decimal points, as many in each row as in the header"
+        raise UsageError(f"{printable(path)} must be a csv with {wanted}; it has longer rows") from None
     except pd.errors.EmptyDataError:
         raise UsageError(f"{printable(path)} must be a csv with a header line; it is empty") from None
     except UnicodeDecodeError:

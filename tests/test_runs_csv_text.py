@@ -1,5 +1,6 @@
 """No cell of ours is a formula, and what we wrote we read back."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -47,3 +48,23 @@ def test_missing_columns_are_named_with_those_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^a\.csv must have the columns id,cancer; missing: cancer; .* has id,size$"):
         read_lines(tmp_path / "a.csv", ("id", "cancer"))
     assert missing_columns(tmp_path / "a.csv", read_csv(tmp_path / "a.csv"), ("id", "size")) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"id;cancer\na;0,5\n", "decimal points"),
+        (b"id;cancer\na;0.5\n", "the first line has id;cancer"),
+        (b"id,cancer\na,0,5\n", "decimal points"),
+        ("id,cancer\na,0.5\n".encode("utf-16"), "UTF-8"),
+        (b"ID,Cancer\na,0.5\n", "the first line has ID,Cancer"),
+    ],
+)
+def test_tables_of_other_habits_end_in_one_line(content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UsageError) as caught:
+            read_lines(tmp_path / "a.csv", ("id", "cancer"), ("id",))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
