@@ -93,7 +93,7 @@ def test_outlines_are_split_by_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     assert library(named) == mine[1:2]
     assert library(named, held_out=True) == (mine[0], mine[2], mine[3])
     with pytest.raises(ValueError, match="no outline is left to measure on"):
-        library(SplitSettings(None, ()), held_out=True)
+        library(SplitSettings(held_out_fold=None, held_out_patients=()), held_out=True)
 
 
 def test_the_two_sides_of_lidc_share_no_patient() -> None:

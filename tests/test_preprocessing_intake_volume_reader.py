@@ -25,11 +25,12 @@ def a_slice(slope: float = 1, intercept: float = 0, padding: int | None = None) 
 
 
 def turned(seed: int) -> Volume:
-    """The asymmetric chest at a random angle, anywhere."""
+    """The asymmetric chest at a random angle, anywhere; of slices so thick that it has a body's size along any axis."""
     rng = np.random.default_rng(seed)
     volume = chest()
     rotation = Rotation.from_rotvec(rng.uniform(-3, 3, 3)).as_matrix()
-    geometry = Geometry(volume.hu.shape, volume.geometry.spacing_mm, tuple(rng.uniform(-400, 400, 3)), rotation)
+    x, y, z = volume.geometry.spacing_mm
+    geometry = Geometry(volume.hu.shape, (x, y, 2 * z), tuple(rng.uniform(-400, 400, 3)), rotation)
     return Volume(volume.hu, geometry, volume.series_uid)
 
 
