@@ -35,15 +35,15 @@ def write_patients(path: Path, results: Sequence[Result]) -> None:
     A study with several series is represented by an original one before a derived one and that before a reformat,
     then by the one with the thinnest slices, then the most slices, then the first uid; `series` says how many there
     were and `page` which file of the report is about it. `lungs` says whether they are whole in the scan; `newest`
-    marks the latest of a patient's studies where all have a date. The rows come in the order of the ids, then of the
-    studies.
+    marks the latest of a patient's studies where all have dates of their own. The rows come in the order of the ids,
+    then of the studies.
     """
     by_study: dict[tuple[str, str], list[Result]] = {}
-    dates: dict[str, set[str]] = {}
+    dates: dict[str, dict[str, str]] = {}
     for result in results:
         patient = result.report.patient_id
         by_study.setdefault((patient, result.scan.study_uid), []).append(result)
-        dates.setdefault(patient, set()).add(result.scan.study_date)
+        dates.setdefault(patient, {})[result.scan.study_uid] = result.scan.study_date
     rows = [_patient_row(name, group, dates[name]) for (name, _), group in sorted(by_study.items())]
     columns = [
         "id",
@@ -72,7 +72,7 @@ def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
     write_csv(path, pd.DataFrame(rows, columns=[*lead, *more]))
 
 
-def _patient_row(patient: str, group: list[Result], dates: set[str]) -> tuple[Any, ...]:
+def _patient_row(patient: str, group: list[Result], dates: dict[str, str]) -> tuple[Any, ...]:
     chosen = min(group, key=_order)
     best, scan = chosen.report, chosen.scan
     largest = max((n.candidate.diameter_mm for n in best.nodules), default=0.0)
@@ -88,8 +88,15 @@ def _patient_row(patient: str, group: list[Result], dates: set[str]) -> tuple[An
         lungs(best.warnings),
         str(scan.kind),
         scan.study_uid,
-        "" if "" in dates else ("yes" if scan.study_date == max(dates) else "no"),
+        _newest(scan, list(dates.values())),
     )
+
+
+def _newest(scan: Scan, dates: list[str]) -> str:
+    """`yes` or `no`; empty where a date is missing or, as in anonymised studies, two are the same."""
+    if "" in dates or len(set(dates)) < len(dates):
+        return ""
+    return "yes" if scan.study_date == max(dates) else "no"
 
 
 def _order(result: Result) -> tuple[Any, ...]:

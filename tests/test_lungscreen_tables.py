@@ -52,9 +52,10 @@ def test_each_study_of_an_id_has_its_row_and_the_newest_is_marked(tmp_path: Path
         ["p", "0.900000", "1", "yes"],
         ["p", "0.100000", "2", "no"],
     ]
-    # Without all the dates nobody knows.
-    table = rows(tmp_path, one, result("b", 0.1, study="2"))
-    assert table["newest"].tolist() == ["", ""]
+    # Without all the dates nobody knows, nor when an anonymiser made them one.
+    for date in ("", "20240501"):
+        table = rows(tmp_path, one, result("b", 0.1, study="2", date=date))
+        assert table["newest"].tolist() == ["", ""]
 
 
 def test_whether_the_lungs_were_whole() -> None:
