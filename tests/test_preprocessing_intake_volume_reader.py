@@ -25,7 +25,7 @@ def a_slice(slope: float = 1, intercept: float = 0, padding: int | None = None) 
 
 
 def turned(seed: int) -> Volume:
-    """The asymmetric chest at a random angle, anywhere; of slices so thick that it has a body's size along any axis."""
+    """The asymmetric chest at a random angle, anywhere; its slices so thick that every axis has a body's size."""
     rng = np.random.default_rng(seed)
     volume = chest()
     rotation = Rotation.from_rotvec(rng.uniform(-3, 3, 3)).as_matrix()
