@@ -140,7 +140,7 @@ def test_where_a_value_came_from_makes_no_other_run() -> None:
     assert fingerprint("classification", "data=lidc_ratings", "bag=compact_v3", "trainer.steps=850") == mil
 
 
-def test_the_context_data_are_those_of_compact_v2() -> None:
+def test_the_context_data_are_those_of_the_shipped_detector() -> None:
     data = composed("detection", "experiment=compact_context").data
     assert [path.name for path in data.hosts] == ["chest_ct", "backgrounds"]
     assert (data.phantoms, data.phantom_share, len(data.ignored), len(data.sources)) == (6, 0.2, 10, 7)
