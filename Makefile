@@ -25,7 +25,7 @@ classify: .venv/.core  ## nodules and cancer probability of every patient, with 
 test: .venv/.dev  ## the quick tests
 	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
 
-test-slow: .venv/.dev  ## the slow tests
+test-slow: .venv/.all  ## the slow tests, with MLflow and idc-index (400 MB)
 	@$(PY) -m pytest -q -n auto -m slow $(ARGS)
 
 lint: .venv/.dev  ## ruff, mypy --strict, the layers
@@ -58,4 +58,8 @@ clean:  ## remove the environment and what tools left
 
 .venv/.dev: .venv/.core
 	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+.venv/.all: .venv/.dev
+	$(PIP_INSTALL) -e '.[dev,download,track]'
 	@touch $@

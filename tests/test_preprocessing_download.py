@@ -222,6 +222,7 @@ def test_the_command_line_reaches_the_client(bucket: Bucket, tmp_path: Path, mon
     assert files(tmp_path) == ["P2/1.22/22/0.dcm", "P2/1.22/22/1.dcm"]
 
 
+@pytest.mark.slow
 def test_the_stand_in_is_called_as_the_real_client() -> None:
     idc_index = pytest.importorskip("idc_index")
     real = inspect.signature(idc_index.IDCClient.download_from_selection).parameters

@@ -12,7 +12,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 
 from runs.csv_text import read_csv
-from runs.entry import run
+from runs.entry import STOPPED, run
 from runs.training.sweep_settings import SweepSettings
 
 optuna = pytest.importorskip("optuna")
@@ -92,6 +92,7 @@ def test_figures_are_no_exit_status(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     run(parabola, Small, "small_sweep")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_a_sweep_that_was_cut_ends_as_one_that_was_not(sweeps: Sweeps, tmp_path: Path, at_once: int) -> None:
     search = (*SEARCH, f"hydra.sweeper.at_once={at_once}")
@@ -104,8 +105,9 @@ def test_a_sweep_that_was_cut_ends_as_one_that_was_not(sweeps: Sweeps, tmp_path:
             raise KeyboardInterrupt
         return parabola(settings)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit) as ended:
         sweeps(dying, tmp_path / "cut", 6, *search)
+    assert ended.value.code == STOPPED
     sweeps.jobs.pop()
     if at_once == 2:  # the launcher had not answered yet: trials 4 and 5 begin again
         assert len(sweeps.jobs) == 4
@@ -115,6 +117,7 @@ def test_a_sweep_that_was_cut_ends_as_one_that_was_not(sweeps: Sweeps, tmp_path:
     assert again.equals(whole)
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_goes_on_when_more_trials_are_asked_for(sweeps: Sweeps, tmp_path: Path) -> None:
     first = sweeps(parabola, tmp_path, 3, *SEARCH)
     assert sweeps(parabola, tmp_path, 3, *SEARCH).equals(first)
@@ -124,6 +127,7 @@ def test_a_finished_sweep_goes_on_when_more_trials_are_asked_for(sweeps: Sweeps,
     assert set(first["folder"]) < set(more["folder"])
 
 
+@pytest.mark.slow
 def test_resume_false_begins_again(sweeps: Sweeps, tmp_path: Path) -> None:
     first = sweeps(parabola, tmp_path, 2, *SEARCH)
     assert sweeps(parabola, tmp_path, 2, *SEARCH, "resume=false").equals(first)
@@ -157,6 +161,7 @@ def test_too_many_failures_end_the_sweep_with_the_last(sweeps: Sweeps, tmp_path:
         sweeps(broken, tmp_path, 9, *SEARCH, "hydra.sweeper.failures=1")
 
 
+@pytest.mark.slow
 def test_choices_arrive_as_they_were_typed(sweeps: Sweeps, tmp_path: Path) -> None:
     sweeps(
         parabola, tmp_path, 8, "kind='x y',z", "whole=int(interval(3,4))", "fixed=7", "lr=tag(log,interval(.001,.1))"
