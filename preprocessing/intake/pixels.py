@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -40,8 +41,12 @@ CUT = "a file of the series can no longer be read to its end"
 BELIEVABLE_PADDING_HU = (-900.0, 3000.0)
 
 
-def read_images(path: Path) -> list[tuple[Slice, Image]]:
-    """All CT images of one file with their Hounsfield units, (rows, columns) int16 in [-1024, 3071].
+def read_images(path: Path, frames: slice = slice(None)) -> list[tuple[Slice, Image]]:
+    """CT images of one file with their Hounsfield units, (rows, columns) int16 in [-1024, 3071].
+
+    Args:
+        path: of the file.
+        frames: which of a compressed multi-frame file, all by default.
 
     Raises:
         ScanError: `truncated` when pixels are missing, `unreadable` when they cannot be decoded.
@@ -54,6 +59,8 @@ def read_images(path: Path) -> list[tuple[Slice, Image]]:
         if "Modality" not in dataset:  # it was there; at a sudden end pydicom gives an empty data set
             raise ScanError(Reason.TRUNCATED, CUT)
         slices = slices_of(dataset, path)
+        if frames != slice(None):
+            slices = _keep(frames, dataset, slices)
         stored = _decoded(dataset)
     if stored.ndim == 2:
         stored = stored[None]
@@ -100,6 +107,29 @@ def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
         raise ScanError(Reason.UNREADABLE, UNDECODED) from None
 
 
+def _keep(frames: slice, dataset: Dataset, slices: list[Slice]) -> list[Slice]:
+    """Drop the other frames, still compressed, and their slices."""
+    try:
+        there = list(_frames(dataset))
+        kept = encapsulate(there[frames])
+    except Exception as error:  # of damaged items, as in `_decoded`
+        raise ScanError(Reason.UNREADABLE, UNDECODED) from error
+    if len(there) != len(slices):
+        raise ScanError(Reason.TRUNCATED, f"{len(there)} compressed image(s) do not fill {len(slices)}")
+    for name in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        dataset.pop(name, None)
+    dataset.PixelData, dataset.NumberOfFrames = kept, len(there[frames])
+    return slices[frames]
+
+
+def _frames(dataset: Dataset) -> Iterator[bytes]:
+    """Each frame, still compressed."""
+    offsets, lengths = (dataset.get(name) for name in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"))
+    table = (offsets, lengths) if offsets and lengths else None
+    frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    return generate_frames(dataset.PixelData, number_of_frames=frames, extended_offsets=table)
+
+
 def _by_its_decoder(dataset: Dataset) -> npt.NDArray[np.integer]:
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in LOSSLESS_JPEG:
@@ -133,8 +163,7 @@ def _check_complete(dataset: Dataset) -> None:
     """JPEG and JPEG-LS decoders fill up a cut image without a word, so look for its end: EOI (ITU T.81 B.1.1.3)."""
     if dataset.file_meta.TransferSyntaxUID not in SILENT_WHEN_CUT:
         return
-    frames = int(dataset.get("NumberOfFrames", 1) or 1)
-    for frame in generate_frames(dataset.PixelData, number_of_frames=frames):
+    for frame in _frames(dataset):
         # Writers pad to an even length with whatever they like; no marker can occur within the coded data.
         if b"\xff\xd9" not in frame.rstrip(b"\x00\xff")[-END_WITHIN:]:
             raise ScanError(Reason.TRUNCATED, "a compressed image of the series lacks its end")

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from itertools import chain
-from pathlib import Path
-
-import joblib
 import numpy as np
-from pydicom import dcmread
-from pydicom.uid import UID, JPEG2000TransferSyntaxes
 
-from preprocessing.intake.headers import Slice, quiet_pydicom
+from preprocessing.intake.decoding import decoded
 from preprocessing.intake.images import image_ending, read_image
 from preprocessing.intake.padding import without_padding
-from preprocessing.intake.pixels import Image, read_images
+from preprocessing.intake.pixels import Image
 from preprocessing.intake.plausible import check_plausible
 from preprocessing.intake.scan import Reason, Scan, ScanError
 from preprocessing.intake.stack import Stack, stack_of
 from preprocessing.intake.upright import upright
 from preprocessing.volume import Volume
-
-# Decoding JPEG 2000 holds the interpreter lock for 50 ms a slice; other syntaxes do not repay worker processes.
-SLOW_SYNTAXES = JPEG2000TransferSyntaxes
-SLOW_ENOUGH = 32
-MOST_WORKERS = 4
 
 
 def read_volume(scan: Scan) -> Volume:
@@ -52,26 +39,11 @@ def read_volume(scan: Scan) -> Volume:
 
 
 def _read_dicom(scan: Scan) -> Volume:
-    found = _read_all(scan.paths)
+    found = decoded(scan.paths)
     stack = stack_of([image for image, _ in found])
     pixels = {(image.path, image.frame): hu for image, hu in found}
     hu = _on_grid([pixels[s.path, s.frame] for s in stack.slices], stack)
     return Volume(hu, stack.geometry, scan.series_uid)
-
-
-def _read_all(paths: Sequence[Path]) -> list[tuple[Slice, Image]]:
-    workers = min(os.cpu_count() or 1, MOST_WORKERS)
-    if workers > 1 and len(paths) >= SLOW_ENOUGH and _is_slow(paths[0]):
-        pool = joblib.Parallel(n_jobs=workers, batch_size=8)
-        return list(chain.from_iterable(pool(joblib.delayed(read_images)(path) for path in paths)))
-    return list(chain.from_iterable(read_images(path) for path in paths))
-
-
-def _is_slow(path: Path) -> bool:
-    with quiet_pydicom():
-        dataset = dcmread(path, stop_before_pixels=True, force=True, specific_tags=["Modality"])
-    meta = getattr(dataset, "file_meta", {})
-    return UID(str(meta.get("TransferSyntaxUID", ""))) in SLOW_SYNTAXES
 
 
 def _on_grid(images: list[Image], stack: Stack) -> Image:
