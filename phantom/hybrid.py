@@ -105,13 +105,14 @@ def sampled(
     return made
 
 
-def blend(hu: FloatVolume, piece: Piece, place_zyx: npt.ArrayLike, matrix: Matrix) -> FloatVolume:
+def blend(hu: FloatVolume, piece: Piece, place_zyx: npt.ArrayLike, matrix: Matrix, share: float = 1.0) -> FloatVolume:
     """Blend a turned piece into `hu` (Z, Y, X) in place, its centre at `place_zyx` (fractions allowed).
 
-    Its lung takes the level of the lung around the place; soft tissue keeps its HU.
+    Its lung takes the level of the lung around the place; soft tissue keeps its HU. A share below 1 leaves that much
+    of the host in: a solid nodule becomes ground glass, with the host's vessels in it.
 
     Returns:
-        the weights (Z, Y, X) with which it went in.
+        the weights (Z, Y, X) with which it went in, before the share.
     """
     place = np.asarray(place_zyx, float)
     reach = _reach(piece, matrix)
@@ -125,7 +126,7 @@ def blend(hu: FloatVolume, piece: Piece, place_zyx: npt.ArrayLike, matrix: Matri
     weight = sampled(piece.weight, matrix, piece.center_zyx, place - low, (z, y, x))
     tissue = sampled(piece.hu, matrix, piece.center_zyx, place - low, (z, y, x), fill=-1000.0)
     part = hu[window]
-    part += weight * (_matched(tissue, weight, part) - part)
+    part += np.float32(share) * weight * (_matched(tissue, weight, part) - part)
     all_weights[window] = weight
     return all_weights
 
@@ -171,18 +172,25 @@ def paste_places(hu: FloatVolume, lungs: Mask, rng: np.random.Generator, n: int)
     return np.asarray(picks, dtype=np.int64).reshape(-1, 3)
 
 
-def reacquired(hu: FloatVolume, rng: np.random.Generator, voxel_mm: float = 1.0) -> FloatVolume:
+def reacquired(
+    hu: FloatVolume,
+    rng: np.random.Generator,
+    voxel_mm: float = 1.0,
+    thick_share: float = 0.5,
+    apart_share: float = 0.5,
+) -> FloatVolume:
     """Another scanner: slices of 1 to 8 mm, kernel (blur or sharpening), correlated noise, offset.
-
-    Half of the thick slices lie as far apart as they are thick, with a line between them, as a prepared scan has it.
 
     Args:
         hu: (Z, Y, X).
         rng: the only source of randomness.
         voxel_mm: edge of its voxels; the noise of larger ones is lower.
+        thick_share: how often slices are thicker than 1 mm.
+        apart_share: how often thick slices lie as far apart as they are thick, with a line between them, as a prepared
+            scan has it; else there is one for every voxel.
     """
     out, thick = hu, 0.0
-    if rng.random() < 0.5:
+    if rng.random() < thick_share:
         thick = float(np.exp(rng.uniform(np.log(1.2), np.log(THICKEST_MM)))) / voxel_mm
         out = boxed(out, thick)
     kernel = rng.uniform(-0.6, 0.8)
@@ -194,7 +202,7 @@ def reacquired(hu: FloatVolume, rng: np.random.Generator, voxel_mm: float = 1.0)
     noise = ndimage.gaussian_filter(noise, rng.uniform(0.3, 0.9))
     sigma = rng.uniform(0, 30) / voxel_mm / max(float(noise.std()), 1e-6)
     out = out + np.float32(sigma) * noise + np.float32(rng.normal(0, 15))
-    return resliced(out, thick) if rng.random() < 0.5 else out
+    return resliced(out, thick) if rng.random() < apart_share else out
 
 
 def _along_z(hu: FloatVolume, where: npt.NDArray[np.float64]) -> FloatVolume:

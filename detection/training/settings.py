@@ -17,6 +17,8 @@ from runs.training.tracking import LoggerSettings
 from runs.training.validation import StoppingSettings
 
 KINDS = ("chests", "lidc", "luna16")
+# The smallest mass at half resolution: nodules from 8 voxels on are pasted there.
+LEAST_MASS_MM = 16.0
 # Settings of the data that change no patch.
 ONLY_WHERE = ("store", "jobs")
 
@@ -57,6 +59,12 @@ class SamplingSettings:
         dense_share: share of patches whose lung is made denser or thinner.
         density_hu: by how much: least and most.
         masses: share of patches at half resolution with masses in them, for a model with two levels.
+        masses_mm: least and largest diameter of these.
+        ground_glass: share of nodules of at least 5 mm blended by their outline that take the place of the lung only
+            in part.
+        thick_share: share of patches seen in slices of 1.2 to 8 mm.
+        apart_share: share of these whose slices lie as far apart as they are thick.
+        faint_hu: what stands out from the lung by less after all this teaches nothing.
     """
 
     patch: int
@@ -69,16 +77,25 @@ class SamplingSettings:
     dense_share: float
     density_hu: tuple[float, float]
     masses: float
+    masses_mm: tuple[float, float]
+    ground_glass: float
+    thick_share: float
+    apart_share: float
+    faint_hu: float
 
     def __post_init__(self) -> None:
         multiple_of("sampling.patch", self.patch, 16)
-        for name in ("own_nodules", "cubes", "slabs", "large_share", "dense_share"):
+        for name in ("own_nodules", "cubes", "slabs", "large_share", "dense_share", "ground_glass"):
             between(f"sampling.{name}", getattr(self, name), 0, 1)
+        between("sampling.thick_share", self.thick_share, 0, 1)
+        between("sampling.apart_share", self.apart_share, 0, 1)
         if not 0 <= self.masses < 1:
             raise UsageError(f"sampling.masses must be at least 0 and below 1, got {self.masses}")
-        for name in ("nodules", "tissue"):
+        for name in ("nodules", "tissue", "faint_hu"):
             at_least(f"sampling.{name}", getattr(self, name), 0)
         at_least("sampling.density_hu, its second,", self.density_hu[1], self.density_hu[0])
+        at_least("sampling.masses_mm, its first,", self.masses_mm[0], LEAST_MASS_MM)
+        at_least("sampling.masses_mm, its second,", self.masses_mm[1], self.masses_mm[0])
 
 
 @dataclass(frozen=True)
