@@ -38,6 +38,7 @@ class InferenceSettings:
     nms_iou: float | None = None
     min_score: float | None = None
     max_candidates: int | None = None
+    precision: str | None = None
 
     def over(self, own: Inference) -> Inference:
         """The numbers of a detector with these in their place."""
@@ -61,7 +62,7 @@ class NoduleDetector:
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = model.lightened().to(self.device)
-        self.settings = (settings or InferenceSettings()).over(model.inference)
+        self.settings = (settings or InferenceSettings()).over(model.inference).on(self.device)
         how = ", ".join(f"{key}={value}" for key, value in asdict(self.settings).items())
         self.provenance = {**provenance, "detector_inference": how} if provenance else {}
 
@@ -108,7 +109,8 @@ class NoduleDetector:
         all_boxes, all_scores = [torch.zeros((0, 6))], [torch.zeros(0)]
         for tile in tiles(lung_mask, self.settings.tile_voxels, self.settings.margin, self.model.pad_multiple):
             patch = _padded_patch(hu, tile.start, tile.stop, self.model.preparation.window_hu)
-            found = self.model.find(patch.to(self.device), self.settings.min_score)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
+                found = self.model.find(patch.to(self.device), self.settings.min_score)
             start = torch.tensor(tile.start, dtype=torch.float32)
             boxes, cells = found.boxes + start.repeat(2), found.cells + start
             # Each cell belongs to one tile's core: no box is found twice, none is lost at a seam.

@@ -35,7 +35,7 @@ OPTIONS = {
         "model": {"compact", "monai_luna16"}, "data": {"phantoms", "context", "lidc", "luna16"},
         "sampling": {"hybrid"}, "optimizer": {"adamw"},
         "validation": {"none", "froc"},
-        "experiment": {"compact_context", "compact_masses", "detector_smoke", "luna16", "lidc"},
+        "experiment": {"compact_context", "compact_masses", "compact_thick", "detector_smoke", "luna16", "lidc"},
     },
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},

@@ -1,5 +1,6 @@
 """A second detector is a folder of its own: trained, written, loaded and searched with by what is there."""
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,8 +23,9 @@ from preprocessing.intake.find import find_scans
 from preprocessing.preparation import Preparation
 from preprocessing.prepare import PreparedScan
 from preprocessing.volume import Volume
+from runs.entry import UsageError
 from tests.chests import simple_chest
-from tests.patches import patches
+from tests.patches import host, patches
 from tests.training_settings import detection, short
 
 
@@ -121,4 +123,29 @@ def test_its_own_numbers_of_inference_hold_where_the_user_states_none() -> None:
     model = build_model(BrightestSettings())
     model.inference = Inference(nms_iou=0.22, max_candidates=300)
     used = NoduleDetector(model, InferenceSettings(max_candidates=5)).settings
-    assert used == Inference(nms_iou=0.22, max_candidates=5)
+    assert replace(used, precision="auto") == Inference(nms_iou=0.22, max_candidates=5)
+
+
+def test_bf16_gives_the_candidates_of_fp32() -> None:
+    chest = host([(40, 40, 40, 8), (80, 70, 60, 14), (60, 90, 90, 6)])
+    noise = np.random.default_rng(0).normal(0, 20, chest.voxels.hu.shape)
+    hu = (chest.voxels.hu + noise).astype(np.int16)
+    grid = Geometry(hu.shape, (1, 1, 1), (-60, -60, -60), np.eye(3))
+    scan = PreparedScan(Volume(hu, grid, "1.2"), chest.voxels.lung_mask, grid)
+    exact, fast = (load_detector(None, InferenceSettings(precision=p)).detect(scan) for p in ("fp32", "bf16"))
+    told = [c for c in exact if c.score >= 0.05]
+    assert len(told) > 2
+    for candidate in told:
+        near = min(fast, key=lambda c: math.dist(c.center_mm, candidate.center_mm))
+        assert near.score == pytest.approx(candidate.score, abs=0.02)
+        assert math.dist(near.center_mm, candidate.center_mm) < 0.2
+        assert near.diameter_mm == pytest.approx(candidate.diameter_mm, rel=0.02)
+
+
+def test_the_precision_that_ran_is_told_and_an_unknown_one_refused() -> None:
+    detector = load_detector(None, InferenceSettings(precision="bf16"))
+    assert "precision=bf16" in detector.provenance["detector_inference"]
+    ran = load_detector().settings.precision
+    assert ran in ("bf16", "fp32")
+    with pytest.raises(UsageError, match=r"inference\.precision must be one of auto, fp32, bf16; got fp16"):
+        load_detector(None, InferenceSettings(precision="fp16"))

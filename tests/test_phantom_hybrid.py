@@ -185,6 +185,19 @@ def test_reacquisition_keeps_things_in_place_however_thick_the_slices() -> None:
     assert np.abs(shifts).max() < 4
 
 
+def test_slices_lie_apart_as_often_as_wanted() -> None:
+    """Between slices that lie apart there is a line: no second difference along z."""
+
+    def lines(thick: float, apart: float) -> float:
+        made = (reacquired(lung(24), np.random.default_rng(n), 1.0, thick, apart) for n in range(20))
+        return float(np.mean([np.mean(np.abs(np.diff(m, 2, axis=0)) < 1e-3) > 0.2 for m in made]))
+
+    assert lines(0.0, 1.0) == 0
+    assert lines(1.0, 0.0) == 0
+    # All but those of hardly more than a voxel.
+    assert lines(1.0, 1.0) > 0.5
+
+
 def test_noise_of_larger_voxels_is_lower() -> None:
     fine, coarse = (
         np.mean([float(reacquired(lung(24), np.random.default_rng(n), mm)[:, 4:8].std()) for n in range(30)])
