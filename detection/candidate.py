@@ -50,7 +50,7 @@ def read_candidates(path: Path) -> dict[str, list[Candidate]]:
         FileNotFoundError: no such file.
         UsageError: a column is missing, or a cell is not what it must be: file, column and line are named.
     """
-    table = read_lines(path, COLUMNS[:5], ("seriesuid",))
+    table = read_lines(path, COLUMNS[:5], ("seriesuid",), COLUMNS[5:])
     nameless = table.index[table["seriesuid"] == ""]
     if len(nameless):
         raise UsageError(f"{printable(path)}: seriesuid in line {nameless[0]} must be the name of a scan, got nothing")

@@ -198,7 +198,10 @@ def test_file_names_that_are_no_text(tmp_path: Path) -> None:
         shutil.copy(os.fsencode(tmp_path / "good.nii"), odd)
     except OSError:
         pytest.skip("this file system takes no such names")
+    os.mkdir(os.fsencode(tmp_path) + b"/none\xe9")  # noqa: PTH102, a Path takes no bytes
     found = find_scans(tmp_path)
-    assert [s.refused for s in found] == [None, None]
+    assert [s.refused for s in found] == [None, None, Reason.EMPTY_FOLDER]
     write_scans(tmp_path / "scans.csv", found)
-    assert "bad\\udce9" in (tmp_path / "scans.csv").read_text()
+    written = (tmp_path / "scans.csv").read_text()
+    assert "bad\\udce9" in written
+    assert "none\\udce9" in written

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from runs.csv_text import missing_columns, neutral, original, read_csv, read_lines, write_csv
+from runs.csv_text import cells_of, missing_columns, neutral, numbers, original, read_csv, read_lines, write_csv
 from runs.entry import UsageError
 
 FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''-x"]
@@ -32,11 +32,11 @@ def test_a_table_there_and_back(tmp_path: Path) -> None:
 
 
 def test_names_that_are_no_unicode_can_be_written(tmp_path: Path) -> None:
-    write_csv(tmp_path / "a.csv", pd.DataFrame({"id": ["ct\udce9", "ct\udcea"]}))
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"id": ["ct\udce9", "ct\udcea"]}, dtype=object))
     assert (tmp_path / "a.csv").read_text() == "id\nct\\udce9\nct\\udcea\n"
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00a", b'a,b\n1,2,"3\n', b"a\n1,2\n1,2,3\n"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'a,b\n1,2,"3\n', b"a\n1,2\n1,2,3\n"])
 def test_what_is_no_csv_is_said_by_name(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_bytes(content)
     with pytest.raises(UsageError, match=r"^bad\.csv"):
@@ -50,17 +50,47 @@ def test_missing_columns_are_named_with_those_there(tmp_path: Path) -> None:
     assert missing_columns(tmp_path / "a.csv", read_csv(tmp_path / "a.csv"), ("id", "size")) == ""
 
 
+ROWS = 'id,cancer\nGrün 1,0.5\n"a;b,c",-1e-3\n'
+SEMICOLONS = 'id;cancer\nGrün 1;0,5\n"a;b,c";-1,0e-3\n'
+TABS = 'ID\tCancer \nGrün 1\t0,5\n"a;b,c"\t-,001\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-sig"])
+@pytest.mark.parametrize("content", [ROWS, SEMICOLONS, TABS, ROWS.replace("\n", "\r\n"), "ID, CANCER" + ROWS[9:]])
+def test_tables_of_other_habits_are_read(content: str, encoding: str, tmp_path: Path) -> None:
+    written = b"\xfe\xff" + content.encode("utf-16-be") if encoding == "utf-16-be-sig" else content.encode(encoding)
+    (tmp_path / "a.csv").write_bytes(written)
+    table = read_lines(tmp_path / "a.csv", ("id", "cancer"), ("id",))
+    assert table["id"].tolist() == ["Grün 1", "a;b,c"]
+    assert numbers(tmp_path / "a.csv", table, "cancer") == [0.5, -0.001]
+    assert cells_of(tmp_path / "a.csv")[1][0] == "Grün 1"
+
+
+def test_commas_stay_in_text_and_in_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;cancer;note\n1,5;1;3,2 mm\n")
+    table = read_lines(tmp_path / "a.csv", ("id", "cancer"), ("id",))
+    assert table.iloc[0].tolist() == ["1,5", "1", "3,2 mm"]
+
+
+def test_a_formula_keeps_its_text_under_a_name_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("ID;x\n'=1+1;1,0\n007;2,0\n")
+    table = read_csv(tmp_path / "a.csv", ("id",))
+    assert table["id"].tolist() == ["=1+1", "007"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"id;cancer\na;0,5\n", "decimal points"),
-        (b"id;cancer\na;0.5\n", "the first line has id;cancer"),
         (b"id,cancer\na,0,5\n", "decimal points"),
-        ("id,cancer\na,0.5\n".encode("utf-16"), "UTF-8"),
-        (b"ID,Cancer\na,0.5\n", "the first line has ID,Cancer"),
+        (b"id;cancer\na;0.5\nb;0,5\n", "decimal commas or decimal points; cancer has both"),
+        (b"id;Krebs\na;0,5\n", "missing: cancer; the first line has id,Krebs"),
+        (b"id,Cancer,CANCER\na,0.5,1\n", "missing: cancer; the first line has id,Cancer,CANCER"),
+        ("id,cancer\na,0.5\n".encode("utf-16-le"), "UTF-16 with its byte order mark; it is neither"),
+        ("id,cancer\na,0.5\n".encode("utf-32"), "UTF-8, or in UTF-16"),
+        ("id,cancer\nGrün,0.5\n".encode("latin-1"), "UTF-8, or in UTF-16"),
     ],
 )
-def test_tables_of_other_habits_end_in_one_line(content: bytes, words: str, tmp_path: Path) -> None:
+def test_tables_that_may_mean_two_things_end_in_one_line(content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -81,8 +81,10 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     if not path.stat().st_size:
         raise GuardError(Guard.NO_ROWS, f"{path.name} is empty")
-    table = read_csv(path, ("id",), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False)
-    if fault := missing_columns(path, table, ("id", "cancer")):
+    wanted = ("id", "cancer")
+    options = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
+    table = read_csv(path, ("id",), wanted, **options)
+    if fault := missing_columns(path, table, wanted):
         raise GuardError(Guard.MISSING_COLUMN, fault)
     if table.empty:
         raise GuardError(Guard.NO_ROWS, f"{path.name} has a header and no rows")

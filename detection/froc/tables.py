@@ -115,8 +115,9 @@ class _Columns:
 def _read(path: Path, value: str) -> _Columns:
     """Series, centres and the column `value`; `texture` too, where there is such a column."""
     empty = not path.stat().st_size
-    table = pd.DataFrame() if empty else read_csv(path, ("seriesuid",), dtype=object, na_filter=False, index_col=False)
     wanted = ("seriesuid", *CENTER, value)
+    options = {"dtype": object, "na_filter": False, "index_col": False}
+    table = pd.DataFrame() if empty else read_csv(path, ("seriesuid",), (*wanted, TEXTURE), **options)
     if fault := missing_columns(path, table, wanted):
         raise GuardError(Guard.MISSING_COLUMNS, fault)
     center = np.column_stack([_numbers(path, table, name) for name in CENTER])

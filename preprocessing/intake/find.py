@@ -19,6 +19,7 @@ from preprocessing.intake.series.acquisitions import parts_of
 from preprocessing.intake.series.collected import Series
 from preprocessing.intake.series.kinds import kind_of, kind_warnings
 from preprocessing.intake.stack import STRAY_SHARE, stack_of
+from runs.csv_text import unicode
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def find_scans(source: Path) -> list[Scan]:
     )
     if scans:
         return scans
-    name = source.stem if source.is_file() else source.name
+    name = unicode(source.stem if source.is_file() else source.name)
     if not files:
         return [Scan(name, "", (), Reason.EMPTY_FOLDER, "the folder holds no files")]
     return [Scan(name, "", (), Reason.NOT_DICOM, f"none of {len(files)} file(s) is a DICOM image or a known format")]
@@ -92,7 +93,7 @@ def _walk(source: Path, harvest: _Harvest, depth: int = 0) -> Iterator[tuple[Pat
         seen.add(real)
         here = Path(folder)
         if not below and not names and here != source:
-            harvest.refused.append(Scan(here.name, "", (), Reason.EMPTY_FOLDER, "the folder holds no files"))
+            harvest.refused.append(Scan(unicode(here.name), "", (), Reason.EMPTY_FOLDER, "the folder holds no files"))
         for name in sorted(n for n in names if not n.startswith(".")):
             yield from _opened(here / name, (here / name).relative_to(source).as_posix(), harvest, depth)
 
@@ -100,7 +101,7 @@ def _walk(source: Path, harvest: _Harvest, depth: int = 0) -> Iterator[tuple[Pat
 def _opened(path: Path, name: str, harvest: _Harvest, depth: int) -> Iterator[tuple[Path, str]]:
     if is_passed_over(path):
         detail = "archives of this kind are not unpacked; unpack it, or make it a .zip"
-        harvest.refused.append(Scan(path.name, "", (path,), Reason.UNREADABLE, detail))
+        harvest.refused.append(Scan(unicode(path.name), "", (path,), Reason.UNREADABLE, detail))
         return
     if path.suffix.lower() != ".zip":
         yield _plain(path, harvest), name
@@ -121,7 +122,7 @@ def _opened(path: Path, name: str, harvest: _Harvest, depth: int) -> Iterator[tu
                 remove(folder)
             del harvest.refused[noted:], harvest.unpacked[made:]
             harvest.budget = budget
-        harvest.refused.append(Scan(path.stem, "", (path,), error.reason, error.detail))
+        harvest.refused.append(Scan(unicode(path.stem), "", (path,), error.reason, error.detail))
         return
     yield from ((file, f"{name}/{place}") for file, place in inside)
 
@@ -255,8 +256,7 @@ def _say_several_studies(scans: list[Scan]) -> list[Scan]:
 
 def _image_scans(images: list[tuple[Path, str]], taken: set[str]) -> list[Scan]:
     """Image files, each under a name that no other scan has."""
-    # Letters that are no valid Unicode cannot go into a table; the file is read all the same.
-    images = [(path, name.encode(errors="backslashreplace").decode()) for path, name in images]
+    images = [(path, unicode(name)) for path, name in images]
     stems = [Path(name).name[: -len(image_ending(path) or "")] for path, name in images]
     times = Counter(stems)
     scans = []
@@ -282,5 +282,7 @@ def _broken_folders(harvest: _Harvest) -> list[Scan]:
     for folder, errors in harvest.broken.items():
         reason, n = Counter(e.reason for e in errors).most_common(1)[0]
         detail = next(e.detail for e in errors if e.reason == reason)
-        scans.append(Scan(folder.name, "", (folder,), reason, f"{detail} ({n} of {len(errors)} damaged files)"))
+        scans.append(
+            Scan(unicode(folder.name), "", (folder,), reason, f"{detail} ({n} of {len(errors)} damaged files)")
+        )
     return scans

@@ -6,7 +6,6 @@ thicker than 2.5 mm, no uneven spacing or missing slices, 888 of the 1,018 LIDC 
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from preprocessing.geometry import Geometry
 from preprocessing.lidc.reading import LidcScan
-from runs.csv_text import original, read_lines
+from runs.csv_text import cells_of, original, read_lines
 from runs.entry import UsageError
 
 MAX_THICKNESS_MM = 2.5
@@ -99,11 +98,7 @@ def _series_rows(path: Path) -> list[list[str]]:
     in `scans.csv`, that column alone."""
     if not path.is_file():
         raise FileNotFoundError(f"no such list of series: {path}")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path.name} must be text, one series a line: {error}") from None
+    rows = cells_of(path)
     heading = [cell.strip().lower() for cell in rows[0]] if rows else []
     if "seriesuid" not in heading:
         return [row for row in rows if row[0].strip()]
