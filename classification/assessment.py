@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from classification.bags.interface import LOG_SURVIVAL
 from detection.candidate import Candidate
 
 
@@ -17,8 +18,8 @@ class NoduleAssessment:
         malignancy: probability in [0, 1] that this nodule is a cancer (the P_i of the noisy-or).
         attributes: LIDC-style ratings by name.
         measurements: world-unit numbers and words by name (`volume_mm3`, `side`, `zone`, ...).
-        contribution: share of the patient's log-survival, -log(1 - P_i); with the leak they add up to
-            -log(1 - P).
+        contribution: what it adds to the patient's value, see `PatientReport.adds_up_to`.
+        risk_without: the patient's probability if this nodule were not there, computed anew.
     """
 
     candidate: Candidate
@@ -26,6 +27,7 @@ class NoduleAssessment:
     attributes: Mapping[str, float] = field(default_factory=dict)
     measurements: Mapping[str, float | str] = field(default_factory=dict)
     contribution: float = 0.0
+    risk_without: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,11 @@ class PatientReport:
         series_uid: of the scan.
         cancer_probability: in [0, 1], lung cancer diagnosed within a year of the scan.
         nodules: assessed candidates, largest contribution first.
-        leak: -log(1 - P_leak), the part of the log-survival no nodule explains.
+        leak: the part of the patient's value that no nodule explains: what a scan without nodules has.
         provenance: version, weights and their checksums, settings.
         warnings: what intake and preparation repaired or doubted.
+        adds_up_to: what leak and contributions add up to: `log_survival` (-log(1 - P)) or `logit`, of P before any
+            calibration.
     """
 
     patient_id: str
@@ -49,3 +53,4 @@ class PatientReport:
     leak: float
     provenance: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    adds_up_to: str = LOG_SURVIVAL

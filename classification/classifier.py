@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from classification.assessment import NoduleAssessment, PatientReport
-from classification.bags.noisy_or import NoisyOrBag, contribution, patient_probability
+from classification.bags.interface import Bag, BagInputs, BagKind, build_bag, explain, settings_of
 from classification.crops import nodule_crop
 from classification.measurements import measurements
 from classification.network import NoduleNetwork, to_ratings
@@ -28,6 +28,8 @@ SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_WEIGHTS = "nodule-mil-v3"
 # A plain LUNA16 submission has no diameters: the median of the LIDC nodules stands in, with a warning.
 MEDIAN_DIAMETER_MM = 6.6
+# What the bag of a card is that names none.
+OLDER_CARDS = {"kind": "leaky_noisy_or", "k": None, "steps": 60, "l2": 1e-4}
 
 
 class NoduleClassifier:
@@ -35,7 +37,7 @@ class NoduleClassifier:
 
     Args:
         network: trained; put into evaluation mode.
-        bag: the noisy-or's parameters.
+        bag: fitted; a copy in fp64 is kept.
         model: the settings the network was built from.
         settings: of inference.
         provenance: what goes into reports: name and checksum of the weights, and `gate_detector`, the detector whose
@@ -45,12 +47,12 @@ class NoduleClassifier:
     def __init__(
         self,
         network: NoduleNetwork,
-        bag: NoisyOrBag,
+        bag: Bag,
         model: ModelSettings,
         settings: InferenceSettings | None = None,
         provenance: dict[str, str] | None = None,
     ) -> None:
-        self.network, self.bag, self.model = network.eval(), bag.eval(), model
+        self.network, self.bag, self.model = network.eval(), copy.deepcopy(bag).double().eval(), model
         self.settings = settings or InferenceSettings()
         self.provenance = provenance or {}
 
@@ -82,33 +84,46 @@ class NoduleClassifier:
         if any(not c.diameter_mm > 0 for c in ranked):
             warnings = (*warnings, f"diameter_unknown: {MEDIAN_DIAMETER_MM} mm was assumed for some candidates")
             ranked = [c if c.diameter_mm > 0 else replace(c, diameter_mm=MEDIAN_DIAMETER_MM) for c in ranked]
-        nodules = sorted(self._assessed(prepared, ranked), key=lambda n: -n.contribution)
-        leak = contribution(1 / (1 + math.exp(-float(self.bag.leak.detach()))))
-        probability = patient_probability([n.contribution for n in nodules], leak)
-        return PatientReport(patient_id, uid, probability, tuple(nodules), leak, dict(self.provenance), warnings)
+        attributes, inputs = self._seen(prepared, ranked)
+        said = explain(self.bag, inputs)
+        nodules = [
+            NoduleAssessment(candidate, chance, rated, measurements(candidate, prepared), contribution, without)
+            for candidate, rated, chance, contribution, without in zip(
+                ranked, attributes, said.chances, said.contributions, said.without, strict=True
+            )
+        ]
+        return PatientReport(
+            patient_id,
+            uid,
+            said.probability,
+            tuple(sorted(nodules, key=lambda n: -n.contribution)),
+            said.base,
+            dict(self.provenance),
+            warnings,
+            said.adds_up_to,
+        )
 
     @torch.inference_mode()
-    def _assessed(self, prepared: PreparedScan, candidates: list[Candidate]) -> list[NoduleAssessment]:
+    def _seen(self, prepared: PreparedScan, candidates: list[Candidate]) -> tuple[list[dict[str, float]], BagInputs]:
+        """What the network says of each candidate: attributes by name, and what the bag takes, (1, K) in fp64."""
         if not candidates:
-            return []
+            return [], BagInputs(
+                *(torch.zeros((1, 0), dtype=torch.float64),) * 4, torch.zeros((1, 0), dtype=torch.bool)
+            )
         volume, model = prepared.volume, self.model
         crops = [
             nodule_crop(volume.hu, volume.geometry.to_voxel(c.center_mm), c.diameter_mm, model.crop, model.margins_mm)
             for c in candidates
         ]
         images = torch.from_numpy(np.stack([normalise(crop) for crop in crops]))[:, None]
-        out = self.network(images, torch.tensor([c.diameter_mm for c in candidates], dtype=torch.float32))
-        scores = torch.tensor([c.score for c in candidates], dtype=torch.float64)
-        chances = self.bag.probabilities(out.nodule.double(), out.malignancy.double(), scores)
-        gates = self.bag.gate(out.nodule.double(), scores)
-        found = []
-        for candidate, ratings, p, gate in zip(
-            candidates, to_ratings(out.ratings), chances.tolist(), gates.tolist(), strict=True
-        ):
-            attributes = {**ratings, "nodule_probability": gate}
-            measured = measurements(candidate, prepared)
-            found.append(NoduleAssessment(candidate, p, attributes, measured, contribution(p)))
-        return found
+        diameters = torch.tensor([[c.diameter_mm for c in candidates]], dtype=torch.float64)
+        scores = torch.tensor([[c.score for c in candidates]], dtype=torch.float64)
+        out = self.network(images, diameters[0].float())
+        present = torch.ones_like(scores, dtype=torch.bool)
+        inputs = BagInputs(out.nodule[None].double(), out.malignancy[None].double(), scores, diameters, present)
+        believed = self.bag.is_nodule(inputs)[0].tolist()
+        rated = to_ratings(out.ratings)
+        return [{**r, "nodule_probability": p} for r, p in zip(rated, believed, strict=True)], inputs
 
 
 def load_classifier(weights: str | Path | None = None, settings: InferenceSettings | None = None) -> NoduleClassifier:
@@ -122,8 +137,8 @@ def load_classifier(weights: str | Path | None = None, settings: InferenceSettin
     name = weights or DEFAULT_WEIGHTS
     state, card = load_weights(name, SHIPPED)
     check_preparation(card)
-    model, stored = _settings_of(card)
-    network, bag = NoduleNetwork(model.widths, model.hidden), NoisyOrBag()
+    model, stored, bag_settings = _settings_of(card)
+    network, bag = NoduleNetwork(model.widths, model.hidden), build_bag(bag_settings)
     try:
         torch.nn.ModuleDict({"network": network, "bag": bag}).load_state_dict(state)
     except RuntimeError as error:
@@ -132,18 +147,19 @@ def load_classifier(weights: str | Path | None = None, settings: InferenceSettin
         "classifier": str(card.get("name", name)),
         "classifier_sha256": str(card["sha256"])[:16],
         "classifier_top_k": str((settings or stored).top_k),
+        "bag": bag_settings.kind,
         "gate_detector": str(card.get("gate_detector", "")),
     }
     return NoduleClassifier(network, bag, model, settings or stored, provenance)
 
 
-def _settings_of(card: dict[str, Any]) -> tuple[ModelSettings, InferenceSettings]:
+def _settings_of(card: dict[str, Any]) -> tuple[ModelSettings, InferenceSettings, BagKind]:
     try:
         values = card["model"]
         along_z, in_plane = (float(v) for v in values["margins_mm"])
         widths = tuple(int(w) for w in values["widths"])
         model = ModelSettings(widths, int(values["hidden"]), int(values["crop"]), (along_z, in_plane))
-        return model, InferenceSettings(int(card["inference"]["top_k"]))
+        return model, InferenceSettings(int(card["inference"]["top_k"])), settings_of(card.get("bag", OLDER_CARDS))
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError("the model card is not a classifier's: it lacks model or inference settings") from error
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from classification.bags.fitting import fit_bag
 from classification.training.engine import answers
 from classification.training.figures import held_out_figures, malignancy_figure
-from classification.training.fit import fit_bag, fit_network, out_of_fold
+from classification.training.fit import fit_network, out_of_fold
 from classification.training.samples import Samples, join, read_nodules
 from classification.training.settings import TrainSettings, deciding
 from classification.training.simulated_patients import draw_bags, nodule_risks
@@ -77,8 +78,8 @@ def load_samples(settings: TrainSettings) -> tuple[Samples, Samples]:
 def train_on(learnt: Samples, kept: Samples, settings: TrainSettings) -> Path:
     """`train` on examples at hand: the folds, the bag on their answers, and the network that has seen them all."""
     unseen = out_of_fold(learnt, settings, settings.out)
-    bags = draw_bags(learnt, unseen, settings.bag, settings.inference.top_k, settings.seed)
-    bag, loss = fit_bag(bags, settings)
+    bags = draw_bags(learnt, unseen, settings.patients, settings.inference.top_k, settings.seed)
+    bag, loss = fit_bag(settings.bag, bags.inputs, bags.label, settings.seed)
     log.info("training on all %d examples, %d of them nodules", len(learnt), int(learnt.is_nodule.sum()))
     parameters = stated(settings, leave_out=("out", "resume", "logger"))
     told = further_loggers(settings.logger, settings.experiment, parameters, settings.out)
@@ -108,7 +109,8 @@ def card_of(settings: TrainSettings, learnt: Samples, kept: Samples) -> dict[str
         "model": asdict(settings.model),
         "inference": asdict(settings.inference),
         "preparation": Preparation().stated(),
-        "gate_detector": settings.bag.detector,
+        "bag": asdict(settings.bag),
+        "gate_detector": settings.patients.detector,
         "training": training,
         "data": {
             "nodules": "LIDC-IDRI (Armato et al. 2011, 10.7937/K9/TCIA.2015.LO9QL9SX), CC BY 3.0",

@@ -57,17 +57,20 @@ def write_patients(path: Path, results: Sequence[Result]) -> None:
         "lungs",
         "kind",
         "study",
+        "newest",
+        "adds_up_to",
     ]
-    write_csv(path, pd.DataFrame(rows, columns=[*columns, "newest"]))
+    write_csv(path, pd.DataFrame(rows, columns=columns))
 
 
 def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
     """One row per assessed nodule, largest contribution first within a scan; world LPS mm.
 
-    `contribution` is -log(1 - malignancy): with the leak the contributions of a scan add up to -log(1 - cancer).
+    With the leak of `patients.csv` the contributions of a scan add up to what `adds_up_to` there says of the patient's
+    probability: -log(1 - P) (`log_survival`) or its logit. `risk_without` is that probability without the nodule.
     """
     rows = [_nodule_row(report, rank, n) for report in reports for rank, n in enumerate(report.nodules, 1)]
-    lead = ["id", "seriesuid", "rank", *PLACE, "probability", "malignancy", "contribution"]
+    lead = ["id", "seriesuid", "rank", *PLACE, "probability", "malignancy", "contribution", "risk_without"]
     more = sorted({key for row in rows for key in row} - set(lead))
     write_csv(path, pd.DataFrame(rows, columns=[*lead, *more]))
 
@@ -89,6 +92,7 @@ def _patient_row(patient: str, group: list[Result], dates: dict[str, str]) -> tu
         str(scan.kind),
         scan.study_uid,
         _newest(scan, list(dates.values())),
+        best.adds_up_to,
     )
 
 
@@ -123,6 +127,7 @@ def _nodule_row(report: PatientReport, rank: int, nodule: NoduleAssessment) -> d
         "probability": f"{candidate.score:.6f}",
         "malignancy": f"{nodule.malignancy:.6f}",
         "contribution": f"{nodule.contribution:.6f}",
+        "risk_without": f"{nodule.risk_without:.6f}",
     }
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from classification.bags.noisy_or import NoisyOrBag
+from classification.bags.leaky_noisy_or import LeakyNoisyOr
 from classification.classifier import DEFAULT_WEIGHTS, SHIPPED, load_classifier
 from classification.measurements import measurements
 from classification.network import NoduleNetwork
@@ -124,7 +124,7 @@ def test_missing_or_foreign_weights_are_named(tmp_path):
 
 
 def stored(path: Path, **more: object) -> Path:
-    network, bag = NoduleNetwork(MODEL.widths, MODEL.hidden), NoisyOrBag()
+    network, bag = NoduleNetwork(MODEL.widths, MODEL.hidden), LeakyNoisyOr()
     state = torch.nn.ModuleDict({"network": network, "bag": bag}).state_dict()
     model = {"widths": MODEL.widths, "hidden": MODEL.hidden, "crop": MODEL.crop, "margins_mm": MODEL.margins_mm}
     save_weights(path, state, {"name": "mine", "model": model, "inference": {"top_k": 5}, **more})

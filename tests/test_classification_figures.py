@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from classification.bags.noisy_or import NoisyOrBag
+from classification.bags.leaky_noisy_or import LeakyNoisyOr
 from classification.network import NoduleOutputs
 from classification.training.figures import auc_figure, held_out_figures, malignancy_figure
 from tests.nodules import balls
@@ -38,7 +38,7 @@ def test_the_tissue_of_a_scan_is_drawn_together() -> None:
     kept.patients[:] = [f"p{i}" if i < 50 else f"scan{i // 100}" for i in range(150)]
     nodule = torch.where(torch.arange(150) < 50, 0.0, torch.where(torch.arange(150) < 100, -1.0, 1.0))
     said = NoduleOutputs(nodule, torch.zeros(150), torch.zeros(150, 8))
-    figure = held_out_figures(kept, said, NoisyOrBag(), replace(classification(), bootstrap=200))[
+    figure = held_out_figures(kept, said, LeakyNoisyOr(), replace(classification(), bootstrap=200))[
         "nodule_against_tissue_held_out"
     ]
     assert (figure["n"], figure["patients"], figure["tissue_scans"]) == (150, 52, 2)

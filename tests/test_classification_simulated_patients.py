@@ -26,12 +26,12 @@ def test_pancan_risk_by_hand() -> None:
 
 def test_bags_hold_the_best_scores_and_the_law() -> None:
     samples = balls(16)
-    settings = replace(classification().bag, patients=40)
+    settings = replace(classification().patients, bags=40)
     said = answers(NoduleNetwork(MODEL.widths, MODEL.hidden), samples, MODEL)
     bags = draw_bags(samples, said, settings, 3, 0)
-    assert bags.score.shape == (40, 3)
+    assert bags.inputs.score.shape == (40, 3)
     assert float(bags.label.min()) == pytest.approx(0.005)
-    assert bool((bags.score[:, :-1] >= bags.score[:, 1:])[bags.present[:, 1:]].all())
+    assert bool((bags.inputs.score[:, :-1] >= bags.inputs.score[:, 1:])[bags.inputs.present[:, 1:]].all())
     assert nodule_risks(samples)[~samples.is_nodule].max() == 0
     assert torch.equal(draw_bags(samples, said, settings, 3, 0).label, bags.label)
     assert not torch.equal(draw_bags(samples, said, settings, 3, 1).label, bags.label)

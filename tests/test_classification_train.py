@@ -39,7 +39,8 @@ def settings(out: Path, workers: int = 0, **more: Any) -> TrainSettings:
         classification(),
         out=out,
         model=MODEL,
-        bag=replace(classification().bag, patients=50, steps=5, detector="some-detector"),
+        bag=replace(classification().bag, steps=5),
+        patients=replace(classification().patients, bags=50, detector="some-detector"),
         bootstrap=20,
         trainer=short(steps=6, batch=4, ema_decay=0.99, workers=workers, log_steps=2),
         **more,
@@ -86,6 +87,7 @@ def test_it_leaves_weights_that_load_and_a_card_that_says_how(whole: Path) -> No
     assert card["split"] == SplitSettings().describe()
     assert card["data"]["settings"]["split"]["held_out_fold"] == 0
     assert card["training"]["trainer"]["steps"] == 6
+    assert card["bag"] == {"kind": "leaky_noisy_or", "k": None, "steps": 5, "l2": 1e-4}
     assert {"overrides", "commit", "versions", "use"} <= card.keys()
     assert str(whole) not in text
     provenance = load_classifier(path).provenance
@@ -179,7 +181,7 @@ def test_resume_false_begins_again_with_the_folds_too(tmp_path: Path) -> None:
 def test_shipped_experiment_composes() -> None:
     made = compose_settings(TrainSettings, "classification_train", ["experiment=nodule_mil"])
     assert made.experiment == "nodule_mil"
-    assert made.bag.detector == "compact-v3"
+    assert (made.bag.kind, made.patients.detector) == ("leaky_noisy_or", "compact-v3")
     assert made.trainer.steps == 850
     assert tuple(made.model.widths) == (16, 32, 64, 96)
     assert tuple(made.data.held_out_scans) == ("CCMD-normal001", "TCGA-DE-A4MA")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -9,16 +10,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 from hydra.errors import HydraException
 
 import conf
 import detection.train
+from classification.bags.interface import build_bag
 from classification.training.settings import TrainSettings as ClassificationSettings
 from classification.training.settings import deciding
 from detection.cross_validate import CrossValidateSettings
 from detection.training.settings import TrainSettings as DetectionSettings
-from runs.entry import UsageError, compose_settings
+from runs.entry import UsageError, compose_settings, register_schema
 
 ROOT = Path(conf.__file__).parent
 STAGES: dict[str, Any] = {"detection": DetectionSettings, "classification": ClassificationSettings}
@@ -39,7 +42,8 @@ OPTIONS = {
     },
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},
-        "bag": {"noisy_or", "compact_v3"}, "experiment": {"nodule_mil"},
+        "bag": {"leaky_noisy_or", "noisy_or", "maximum", "attention", "top_k_logistic"},
+        "patients": {"anybody", "compact_v3"}, "experiment": {"nodule_mil"}, "sweep": {"grid", "optuna", "bags"},
     },
 }  # fmt: skip
 FILES = sorted((p.parent.relative_to(ROOT).as_posix(), p.stem) for p in ROOT.glob("*/**/*.yaml"))
@@ -88,7 +92,8 @@ def test_an_option_that_is_not_there_is_refused_with_the_names(stage: str, group
         ("detection", "sampling.patch=abc"),
         ("detection", "model.head_width=abc"),
         ("detection", "data.phantom_share=abc"),
-        ("classification", "bag.patients=abc"),
+        ("classification", "patients.bags=abc"),
+        ("classification", "bag.k=abc"),
         ("classification", "optimizer.rating_weight=abc"),
         ("detection", "sampling.patch=30"),
         ("detection", "sampling.cubes=1.5"),
@@ -99,6 +104,9 @@ def test_an_option_that_is_not_there_is_refused_with_the_names(stage: str, group
         ("detection", "trainer.devices=0"),
         ("detection", "optimizer.lr=-1"),
         ("classification", "bag.steps=0"),
+        ("classification", "bag.k=0"),
+        ("classification", "bag.kind=abc"),
+        ("classification", "patients.bags=0"),
         ("classification", "data.split.validation_fold=1"),
         ("detection", "data.split.validation_fold=7"),
         ("detection", "validation.patience=-1"),
@@ -137,7 +145,7 @@ def test_where_a_value_came_from_makes_no_other_run() -> None:
     assert fingerprint("detection", "experiment=compact_context", *elsewhere) == chosen
     assert fingerprint("detection", "experiment=compact_context", "sampling.patch=80") != chosen
     mil = fingerprint("classification", "experiment=nodule_mil")
-    assert fingerprint("classification", "data=lidc_ratings", "bag=compact_v3", "trainer.steps=850") == mil
+    assert fingerprint("classification", "data=lidc_ratings", "patients=compact_v3", "trainer.steps=850") == mil
 
 
 def test_the_context_data_are_those_of_the_shipped_detector() -> None:
@@ -154,6 +162,16 @@ def test_a_cross_validation_takes_the_keys_of_a_training_and_its_own() -> None:
     assert (made.data.kind, made.sampling.own_nodules, made.trainer.steps) == ("luna16", 0.5, 4)
     training = composed("detection", "experiment=luna16", "trainer=smoke", "optimizer.lr=1e-4")
     assert all(getattr(made, f.name) == getattr(training, f.name) for f in fields(training))
+
+
+def test_the_sweep_over_bags_asks_for_each_bag_with_each_k() -> None:
+    register_schema(ClassificationSettings, "classification_train")
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        params = hydra.compose("classification_train", ["sweep=bags"], return_hydra_config=True).hydra.sweeper.params
+    jobs = list(itertools.product(*([f"{key}={value}" for value in params[key].split(",")] for key in params)))
+    made = [composed("classification", *job).bag for job in jobs]
+    assert {(bag.kind, bag.k) for bag in made} == set(itertools.product(OPTIONS["classification"]["bag"], (1, 3, 5)))
+    assert all(build_bag(bag).k == bag.k for bag in made)
 
 
 @pytest.mark.slow

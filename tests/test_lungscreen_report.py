@@ -26,16 +26,18 @@ def prepared() -> PreparedScan:
     return PreparedScan(Volume(hu, grid, UID), np.ones(hu.shape, bool), SOURCE)
 
 
-def nodule(p: float, center: tuple[float, float, float] = (10.0, 0.0, -50.0)) -> NoduleAssessment:
+def nodule(p: float, without: float) -> NoduleAssessment:
     measured: dict[str, float | str] = {"diameter_mm": 8.0, "volume_mm3": 268.1, "side": "left", "zone": "upper"}
     attributes = {"spiculation": 4.0, "texture": 5.0, "nodule_probability": 0.93}
-    return NoduleAssessment(Candidate(UID, center, 8.0, 0.87), p, attributes, measured, -math.log(1 - p))
+    return NoduleAssessment(
+        Candidate(UID, (10.0, 0.0, -50.0), 8.0, 0.87), p, attributes, measured, -math.log(1 - p), without
+    )
 
 
 def report(*chances: float, patient_id: str = "P-1", warnings: tuple[str, ...] = ()) -> PatientReport:
     """Leak 0.1; with 0.5 and 0.2: P = 1 - 0.9 * 0.5 * 0.8 = 0.64."""
     survival = 0.9 * math.prod(1 - p for p in chances)
-    nodules = tuple(nodule(p) for p in chances)
+    nodules = tuple(nodule(p, 1 - survival / (1 - p)) for p in chances)
     provenance = {"version": "0.1.0", "detector_sha256": "abcdef0123456789"}
     return PatientReport(patient_id, UID, 1 - survival, nodules, -math.log(0.9), provenance, warnings)
 
@@ -69,6 +71,23 @@ def test_the_contributions_add_up(tmp_path: Path) -> None:
     shares = re.findall(r"</i><span>([\d.]+)%</span>", table)
     assert shares == ["10", "68", "22"]
     assert "= <strong>0.6400</strong>" in html
+
+
+def test_parts_of_a_logit_are_signed(tmp_path: Path) -> None:
+    # -2 + 3 - .5 = .5: P = 1 / (1 + exp(-.5)) = .6225; without nodules sigmoid(-2) = .12.
+    made = report(0.5, 0.2)
+    parts = [replace(n, contribution=c, risk_without=0.33) for n, c in zip(made.nodules, (3.0, -0.5), strict=True)]
+    html = page(
+        tmp_path, replace(made, cancer_probability=0.6225, nodules=tuple(parts), leak=-2.0, adds_up_to="logit")
+    )
+    assert "1 / (1 + exp(−(−2.0000 <span>+ 3.0000</span> <span>− 0.5000</span>)))" in html
+    assert "= <strong>0.6225</strong>" in html
+    table = html[html.index("Without nodules") :]
+    assert re.findall(r"</i><span>([^<]+)</span>", table) == ["−2.00", "+3.00", "−0.50"]
+    assert '<td class="r">12%</td><td class="r">−2.0000</td>' in table
+    assert "+3.00 to the patient's logit" in html
+    assert "∏" not in html
+    assert table.count('<td class="r">33%</td>') == 2
 
 
 def test_images_only_for_the_top_nodules(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from classification.bags.noisy_or import NoisyOrBag
+from classification.bags.leaky_noisy_or import LeakyNoisyOr
 from classification.network import NoduleNetwork
 from classification.settings import InferenceSettings as BagInference
 from classification.settings import ModelSettings as NoduleModel
@@ -32,5 +32,5 @@ def tiny_classifier(folder: Path) -> Path:
     network = NoduleNetwork(model.widths, model.hidden)
     path = folder / "tiny_classifier.safetensors"
     card = {"name": "tiny", "model": asdict(model), "inference": asdict(BagInference(3))}
-    save_weights(path, torch.nn.ModuleDict({"network": network, "bag": NoisyOrBag()}).state_dict(), card)
+    save_weights(path, torch.nn.ModuleDict({"network": network, "bag": LeakyNoisyOr()}).state_dict(), card)
     return path

@@ -1,1 +1,1 @@
-"""Aggregations: nodules of a patient to one probability, a module each."""
+"""Nodules to one patient: one module a bag, all under `interface`."""

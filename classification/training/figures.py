@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from classification.bags.noisy_or import NoisyOrBag
+from classification.bags.interface import Bag, BagInputs
 from classification.metrics.estimates import auc_bootstrap
 from classification.network import RATING_SCALES, NoduleOutputs
 from classification.training.samples import Samples
@@ -39,7 +39,7 @@ def auc_figure(label: Array, scores: dict[str, Array], groups: Array, repeats: i
     return figure
 
 
-def held_out_figures(kept: Samples, seen: NoduleOutputs, bag: NoisyOrBag, settings: TrainSettings) -> dict[str, Any]:
+def held_out_figures(kept: Samples, seen: NoduleOutputs, bag: Bag, settings: TrainSettings) -> dict[str, Any]:
     """Nodule, rating and patient figures on held-out patients, each with n and a 95 % interval by patient.
 
     Args:
@@ -48,7 +48,9 @@ def held_out_figures(kept: Samples, seen: NoduleOutputs, bag: NoisyOrBag, settin
         bag: for P_i, at a detector score of .9.
         settings: bootstrap draws, and where the diagnosis is.
     """
-    chance = bag.probabilities(seen.nodule, seen.malignancy, torch.full_like(seen.nodule, 0.9)).detach().numpy()
+    score, present = torch.full_like(seen.nodule, 0.9), torch.ones_like(seen.nodule, dtype=torch.bool)
+    alone = BagInputs(seen.nodule, seen.malignancy, score, torch.from_numpy(kept.diameter_mm), present)
+    chance = bag.chances(BagInputs(*(value[:, None] for value in alone)))[:, 0].detach().numpy()
     scores = {"network": seen.malignancy.numpy(), "p_i": chance, "diameter_alone": kept.diameter_mm}
     tissue = {"tissue_scans": len(np.unique(kept.patients[~kept.is_nodule]))}
     against = auc_figure(kept.is_nodule, {"network": seen.nodule.numpy()}, kept.patients, settings.bootstrap)

@@ -1,4 +1,4 @@
-"""Both stages of the training: the nodule network, and the bag's few parameters on what networks say of the unseen."""
+"""Stage a of the training: the nodule network, and what networks say of patients they have not seen."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger
 
-from classification.bags.noisy_or import NoisyOrBag
 from classification.network import NoduleNetwork, NoduleOutputs
 from classification.training.engine import NoduleTraining, NumberedCrops, answers
 from classification.training.samples import Samples, folds_of
 from classification.training.settings import TrainSettings, deciding
-from classification.training.simulated_patients import Bags
 from runs.seeds import seed_of
 from runs.training import loop
 from runs.training.card import USE
@@ -72,35 +70,3 @@ def fold_network(learnt: Samples, settings: TrainSettings, fold: int, total: int
     network = NoduleNetwork(settings.model.widths, settings.model.hidden)
     network.load_state_dict(state)
     return network.eval()
-
-
-def fit_bag(bags: Bags, settings: TrainSettings) -> tuple[NoisyOrBag, float]:
-    """Stage b: leak, scale, bias and gate by LBFGS on the patients' labels; also the final mean loss.
-
-    Raises:
-        FloatingPointError: the loss is not finite.
-    """
-    bag = NoisyOrBag()
-    optimizer = torch.optim.LBFGS(bag.parameters(), max_iter=settings.bag.steps, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = bag_loss(bag(bags.nodule, bags.malignancy, bags.score, bags.present), bags.label)
-        loss = loss + 1e-4 * sum((p.square() for p in bag.parameters()), torch.zeros(()))
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        final = float(bag_loss(bag(bags.nodule, bags.malignancy, bags.score, bags.present), bags.label))
-    if not np.isfinite(final):
-        values = {name: float(value.detach()) for name, value in bag.named_parameters()}
-        raise FloatingPointError(f"the bag's loss is not finite: {values}")
-    return bag.eval(), final
-
-
-def bag_loss(log_survival: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of P = 1 - exp(log_survival) against labels in [0, 1]."""
-    log_survival = log_survival.clamp_max(-1e-7)
-    log_p = torch.log(-torch.expm1(log_survival))
-    return -(label * log_p + (1 - label) * log_survival).mean()

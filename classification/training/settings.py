@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from classification.bags.interface import settings_of
 from classification.settings import InferenceSettings, ModelSettings
 from preprocessing.annotations import IgnoredPlace
 from preprocessing.splits import SplitSettings
@@ -70,31 +72,28 @@ class OptimizerSettings:
 
 
 @dataclass(frozen=True)
-class BagSettings:
-    """Stage b: the bag's few parameters, fitted on simulated patients.
+class SimulatedPatients:
+    """Stage b: the patients that the bag's few parameters are fitted on.
 
     Attributes:
-        patients: how many bags are drawn.
-        max_false: at most so many false candidates in a bag.
+        bags: how many are drawn.
+        max_false: at most so many false candidates in each.
         detector: name of the weights whose scores the two laws below are; empty when they are nobody's.
         score_true: mean and standard deviation of logit(detector score) on nodules.
         score_false: the same on false candidates.
-        steps: of LBFGS.
     """
 
-    patients: int
+    bags: int
     max_false: int
     detector: str
     score_true: tuple[float, float]
     score_false: tuple[float, float]
-    steps: int
 
     def __post_init__(self) -> None:
-        for name in ("patients", "steps"):
-            at_least(f"bag.{name}", getattr(self, name), 1)
-        at_least("bag.max_false", self.max_false, 0)
+        at_least("patients.bags", self.bags, 1)
+        at_least("patients.max_false", self.max_false, 0)
         for name in ("score_true", "score_false"):
-            at_least(f"bag.{name}, its deviation,", getattr(self, name)[1], 0)
+            at_least(f"patients.{name}, its deviation,", getattr(self, name)[1], 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +112,8 @@ class TrainSettings:
         optimizer: rates and weights of losses.
         logger: who is told of it beside `curves.csv`.
         trainer: of the loop; the folds take their share of its steps.
-        bag: of stage b.
+        bag: of stage b: a dataclass with `kind`, or from YAML a mapping that becomes it.
+        patients: it is fitted on.
     """
 
     experiment: str = "nodule_mil"
@@ -127,7 +127,12 @@ class TrainSettings:
     optimizer: OptimizerSettings
     logger: LoggerSettings = field(default_factory=LoggerSettings)
     trainer: TrainerSettings
-    bag: BagSettings
+    bag: Any
+    patients: SimulatedPatients
+
+    def __post_init__(self) -> None:
+        if isinstance(self.bag, Mapping):
+            object.__setattr__(self, "bag", settings_of(self.bag))
 
 
 def deciding(settings: TrainSettings) -> dict[str, Any]:

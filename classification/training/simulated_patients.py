@@ -13,21 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from classification.bags.interface import BagInputs
 from classification.network import RATING_SCALES, NoduleOutputs
 from classification.training.samples import Samples
-from classification.training.settings import BagSettings
+from classification.training.settings import SimulatedPatients
 from phantom.risk import pancan_risk, patient_risk
 from runs.seeds import stream
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bags:
-    """B patients with K places; all (B, K) but `label` (B,) in [0, 1]. Empty places are not `present`."""
+    """B patients with K places, and their chance (B,) in [0, 1] of a cancer."""
 
-    nodule: torch.Tensor
-    malignancy: torch.Tensor
-    score: torch.Tensor
-    present: torch.Tensor
+    inputs: BagInputs
     label: torch.Tensor
 
 
@@ -46,13 +44,13 @@ def nodule_risks(samples: Samples) -> npt.NDArray[np.float64]:
     return risks
 
 
-def draw_bags(samples: Samples, answers: NoduleOutputs, settings: BagSettings, top_k: int, seed: int) -> Bags:
+def draw_bags(samples: Samples, answers: NoduleOutputs, settings: SimulatedPatients, top_k: int, seed: int) -> Bags:
     """Patients with the nodules of one LIDC patient (a third with none) and false candidates beside them.
 
     Args:
         samples: nodules and tissue.
         answers: the network's, for the same examples.
-        settings: of the bags.
+        settings: how many, and what a detector says of them.
         top_k: places in a bag, filled by score.
         seed: of the draw.
 
@@ -65,10 +63,10 @@ def draw_bags(samples: Samples, answers: NoduleOutputs, settings: BagSettings, t
         raise ValueError("bags need nodules, got none")
     groups = [np.flatnonzero((samples.patients == p) & samples.is_nodule) for p in ids]
     false = np.flatnonzero(~samples.is_nodule)
-    shape = (settings.patients, top_k)
+    shape = (settings.bags, top_k)
     index, score, present = np.zeros(shape, int), np.full(shape, 0.5), np.zeros(shape, bool)
-    label = np.zeros(settings.patients)
-    for b in range(settings.patients):
+    label = np.zeros(settings.bags)
+    for b in range(settings.bags):
         true = groups[int(rng.integers(len(groups)))] if rng.random() > 1 / 3 else np.zeros(0, int)
         wrong = rng.choice(false, min(int(rng.integers(settings.max_false + 1)), len(false)), replace=False)
         logits = np.concatenate(
@@ -81,9 +79,12 @@ def draw_bags(samples: Samples, answers: NoduleOutputs, settings: BagSettings, t
         label[b] = patient_risk(risks[true])
     where = torch.from_numpy(index)
     return Bags(
-        answers.nodule[where].clone(),
-        answers.malignancy[where].clone(),
-        torch.from_numpy(score).float(),
-        torch.from_numpy(present),
+        BagInputs(
+            answers.nodule[where].clone(),
+            answers.malignancy[where].clone(),
+            torch.from_numpy(score).float(),
+            torch.from_numpy(samples.diameter_mm)[where],
+            torch.from_numpy(present),
+        ),
         torch.from_numpy(label).float(),
     )

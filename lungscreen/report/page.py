@@ -16,9 +16,10 @@ from markupsafe import Markup
 from PIL import Image
 
 from classification.assessment import NoduleAssessment, PatientReport
-from classification.bags.noisy_or import without
+from classification.bags.interface import probability_of
 from classification.network import RATING_SCALES
 from detection.pictures.key_images import PANEL_PX, file_stem, key_views, overview, png_bytes
+from lungscreen.report.parts import Part, Parts, parts_of
 from lungscreen.report.wording import RATING_ENDS, fixed, grid, in_hundred, percent, place, slice_words, tail, warning
 from preprocessing.intake.scan import Scan
 from preprocessing.prepare import PreparedScan
@@ -73,8 +74,7 @@ class _Row:
     volume_mm3: float
     score: float
     malignancy: float
-    contribution: float
-    share: float
+    part: Part
     without: float
     ratings: tuple[_Rating, ...]
     facts: tuple[tuple[str, str], ...]
@@ -118,7 +118,7 @@ def write_patient_page(
     if report.series_uid != prepared.volume.series_uid:
         raise ValueError("the report is about another series than the prepared scan")
     locator = overview(prepared, [n.candidate for n in report.nodules], height_px=OVERVIEW_PX)
-    total = math.fsum([report.leak, *(n.contribution for n in report.nodules)])
+    parts = parts_of(report)
     link = page_link(report)
     page = (
         _environment()
@@ -127,10 +127,9 @@ def write_patient_page(
             report=report,
             p=report.cancer_probability,
             filled=round(100 * report.cancer_probability),
-            rows=_rows(report, prepared, total, top),
-            total=total,
-            leak_probability=-math.expm1(-report.leak),
-            leak_share=_share(report.leak, total),
+            rows=_rows(report, prepared, parts, top),
+            parts=parts,
+            leak_probability=probability_of(report.adds_up_to, [report.leak]),
             locator=_data_uri(locator),
             locator_size=locator.size,
             panel_px=PANEL_PX,
@@ -161,8 +160,7 @@ def write_index(folder: Path, links: Sequence[PageLink], refused: Sequence[Scan]
     return path
 
 
-def _rows(report: PatientReport, prepared: PreparedScan, total: float, top: int) -> list[_Row]:
-    parts = [n.contribution for n in report.nodules]
+def _rows(report: PatientReport, prepared: PreparedScan, parts: Parts, top: int) -> list[_Row]:
     rows = []
     for index, nodule in enumerate(report.nodules):
         candidate, measured = nodule.candidate, nodule.measurements
@@ -178,9 +176,8 @@ def _rows(report: PatientReport, prepared: PreparedScan, total: float, top: int)
                 volume_mm3=float(measured.get("volume_mm3", math.pi / 6 * diameter**3)),
                 score=candidate.score,
                 malignancy=nodule.malignancy,
-                contribution=nodule.contribution,
-                share=_share(nodule.contribution, total),
-                without=without(parts, report.leak, index),
+                part=parts.nodules[index],
+                without=nodule.risk_without,
                 ratings=_ratings(nodule),
                 facts=_facts(nodule),
                 views=tuple((name, _data_uri(image)) for name, image in views.items()),
@@ -203,10 +200,6 @@ def _facts(nodule: NoduleAssessment) -> tuple[tuple[str, str], ...]:
     known = {"nodule_probability": lambda v: ("Chance it is a nodule", percent(v))}
     plain = [(k, v) for k, v in nodule.attributes.items() if k not in RATING_SCALES]
     return tuple(known[k](v) if k in known else (k.replace("_", " ").capitalize(), fixed(v, 2)) for k, v in plain)
-
-
-def _share(part: float, total: float) -> float:
-    return part / total if total > 0 else 0.0
 
 
 def _data_uri(image: Image.Image) -> str:
