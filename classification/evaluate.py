@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from classification.labels.interface import chosen, reader
 from classification.metrics.estimates import MetricSettings, PatientMetrics, compare, patient_metrics
 from classification.metrics.predictions import MATCHING, MatchedRows, read_matched
 from classification.metrics.table import table
@@ -30,7 +31,9 @@ class EvaluateSettings(MetricSettings):
 
     Attributes:
         predictions: csv `id,cancer[,...]`, cancer a probability; the `patients.csv` of `lungscreen.classify`.
-        labels: csv `id,cancer`, cancer 0 or 1.
+        labels: csv `id,cancer`, cancer 0 or 1, or a collection's table that `truth` says how to read.
+        truth: how labels are read: a dataclass with `kind`, or from YAML a mapping that becomes it;
+            None: as `id,cancer`.
         against: a second csv of predictions to compare with, or None.
         group: column of the labels (or predictions) that says which rows belong together, or None.
         out: folder for metrics.json and the plots; made if missing.
@@ -40,11 +43,16 @@ class EvaluateSettings(MetricSettings):
 
     predictions: Path | None = None
     labels: Path | None = None
+    truth: Any = None
     against: Path | None = None
     group: str | None = None
     out: Path = Path("outputs/evaluate")
     strict: bool = False
     plots: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "truth", chosen(self.truth))
 
 
 def evaluate(settings: EvaluateSettings) -> None:
@@ -58,7 +66,9 @@ def evaluate(settings: EvaluateSettings) -> None:
         raise UsageError("predictions=... and labels=... must each name a csv with the columns id,cancer")
     paths = {"predictions": settings.predictions, "labels": settings.labels, "against": settings.against}
     files = {role: path for role, path in paths.items() if path is not None}
-    rows = read_matched(files["predictions"], files["labels"], files.get("against"), settings.group)
+    rows = read_matched(
+        files["predictions"], files["labels"], files.get("against"), settings.group, reader(settings.truth)
+    )
     for caution in rows.cautions:
         if settings.strict:
             raise GuardError(caution.guard, caution.message)

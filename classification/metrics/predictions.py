@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,19 +45,25 @@ class MatchedRows:
 
 
 def read_matched(
-    predictions: Path, labels: Path, against: Path | None = None, group: str | None = None
+    predictions: Path,
+    labels: Path,
+    against: Path | None = None,
+    group: str | None = None,
+    truth: Callable[[Path], pd.DataFrame] | None = None,
 ) -> MatchedRows:
     """Read and match the files; `group` names a column of the labels (or else of the predictions).
+
+    `truth` reads the labels where they are no plain `id,cancer` (`classification.labels.interface.reader`).
 
     Raises:
         FileNotFoundError: no such file.
         GuardError: see `Guard`; its message begins with the name.
     """
-    truth = read_table(labels)
+    labelled = (truth or read_table)(labels)
     said = [read_table(path) for path in (predictions, against) if path is not None]
-    cautions = [f for table in said for f in _compare_ids(table, truth)]
-    common = sorted(set(truth.index).intersection(*(table.index for table in said)))
-    label = checked_labels(_numbers(truth.loc[common, "cancer"]), str(truth.index.name))
+    cautions = [f for table in said for f in _compare_ids(table, labelled)]
+    common = sorted(set(labelled.index).intersection(*(table.index for table in said)))
+    label = checked_labels(_numbers(labelled.loc[common, "cancer"]), str(labelled.index.name))
     probabilities = []
     for table in said:
         name = str(table.index.name)
@@ -67,13 +74,18 @@ def read_matched(
         label,
         probabilities[0],
         probabilities[1] if against is not None else None,
-        _groups(group, truth, said[0], common) if group else None,
+        _groups(group, labelled, said[0], common) if group else None,
         tuple(cautions),
     )
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, ids: str = "id", cancer: str = "cancer") -> pd.DataFrame:
     """All columns as text, by id; the index carries the file's name.
+
+    Args:
+        path: of the file.
+        ids: its column of ids.
+        cancer: its column of labels or probabilities, called `cancer` in what is returned.
 
     Raises:
         FileNotFoundError: no such file.
@@ -81,18 +93,20 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     if not path.stat().st_size:
         raise GuardError(Guard.NO_ROWS, f"{path.name} is empty")
-    wanted = ("id", "cancer")
+    wanted = (ids, cancer)
     options = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
-    table = read_csv(path, ("id",), wanted, **options)
+    table = read_csv(path, (ids,), wanted, **options)
     if fault := missing_columns(path, table, wanted):
         raise GuardError(Guard.MISSING_COLUMN, fault)
     if table.empty:
         raise GuardError(Guard.NO_ROWS, f"{path.name} has a header and no rows")
-    twice = table["id"][table["id"].duplicated()].unique()
+    twice = table[ids][table[ids].duplicated()].unique()
     if len(twice):
         detail = f"{path.name}: {len(twice)} id(s) stand in several rows, such as {twice[0]!r}"
         raise GuardError(Guard.DUPLICATE_IDS, detail)
-    return table.set_index("id").rename_axis(path.name)
+    if cancer != "cancer":
+        table = table.drop(columns="cancer", errors="ignore").rename(columns={cancer: "cancer"})
+    return table.set_index(ids).rename_axis(path.name)
 
 
 def _compare_ids(said: pd.DataFrame, truth: pd.DataFrame) -> list[Caution]:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from classification.bags.interface import Bag, BagInputs
+from classification.labels import lidc_diagnosis
 from classification.metrics.estimates import auc_bootstrap
 from classification.network import RATING_SCALES, NoduleOutputs
 from classification.training.samples import Samples
 from classification.training.settings import TrainSettings
 from runs.bootstrap import Array
-from runs.csv_text import numbers, read_lines
 
 
 def auc_figure(label: Array, scores: dict[str, Array], groups: Array, repeats: int, seed: int = 0) -> dict[str, Any]:
@@ -75,9 +75,8 @@ def malignancy_figure(samples: Samples, scores: dict[str, Array], repeats: int) 
 
 def diagnosis_figure(kept: Samples, scores: dict[str, Array], diagnosis: Path, repeats: int) -> dict[str, Any]:
     """Patient diagnosis, cancer against benign, by each patient's largest value."""
-    table = read_lines(diagnosis, ("patient_id", "diagnosis"), ("patient_id",))
-    found = numbers(diagnosis, table, "diagnosis")
-    known = {p: d >= 2 for p, d in zip(table["patient_id"], found, strict=True) if d >= 1}
+    table = lidc_diagnosis.read(diagnosis, lidc_diagnosis.LidcSettings(kind="lidc_diagnosis", metastases="cancer"))
+    known = {str(p): cancer == "1" for p, cancer in table["cancer"].items()}
     ids = [p for p in np.unique(kept.patients[kept.is_nodule]) if p in known]
     best = {
         name: np.array([score[(kept.patients == p) & kept.is_nodule].max() for p in ids])
