@@ -19,6 +19,7 @@ from classification.assessment import NoduleAssessment, PatientReport
 from classification.bags.interface import probability_of
 from classification.network import RATING_SCALES
 from detection.pictures.key_images import PANEL_PX, file_stem, key_views, overview, png_bytes
+from lungscreen.report.facts import facts
 from lungscreen.report.parts import Part, Parts, parts_of
 from lungscreen.report.wording import RATING_ENDS, fixed, grid, in_hundred, percent, place, slice_words, tail, warning
 from preprocessing.intake.scan import Scan
@@ -179,7 +180,7 @@ def _rows(report: PatientReport, prepared: PreparedScan, parts: Parts, top: int)
                 part=parts.nodules[index],
                 without=nodule.risk_without,
                 ratings=_ratings(nodule),
-                facts=_facts(nodule),
+                facts=facts(nodule),
                 views=tuple((name, _data_uri(image)) for name, image in views.items()),
             )
         )
@@ -193,13 +194,6 @@ def _ratings(nodule: NoduleAssessment) -> tuple[_Rating, ...]:
             value, ends = nodule.attributes[name], RATING_ENDS.get(name, (f"{low:g}", f"{high:g}"))
             found.append(_Rating(name.capitalize(), value, *ends, (value - low) / (high - low)))
     return tuple(found)
-
-
-def _facts(nodule: NoduleAssessment) -> tuple[tuple[str, str], ...]:
-    """Attributes that are no ratings."""
-    known = {"nodule_probability": lambda v: ("Chance it is a nodule", percent(v))}
-    plain = [(k, v) for k, v in nodule.attributes.items() if k not in RATING_SCALES]
-    return tuple(known[k](v) if k in known else (k.replace("_", " ").capitalize(), fixed(v, 2)) for k, v in plain)
 
 
 def _data_uri(image: Image.Image) -> str:

@@ -1,0 +1,49 @@
+"""What the report says of one nodule beside its place: its measurements, and attributes that are no ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from classification.assessment import NoduleAssessment
+from classification.measuring.place import FARTHEST_MM
+from classification.network import RATING_SCALES
+from lungscreen.report.wording import fixed, percent
+
+Measured = Mapping[str, float | str]
+
+
+def facts(nodule: NoduleAssessment) -> tuple[tuple[str, str], ...]:
+    """(name, value) pairs in the order in which they are read; what was not measured is left out."""
+    return (*_measured(nodule.measurements), *_attributes(nodule.attributes))
+
+
+def _measured(measured: Measured) -> list[tuple[str, str]]:
+    found = []
+    if "long_axis_mm" in measured:
+        axes = f"{_number(measured, 'long_axis_mm', 1)} × {_number(measured, 'short_axis_mm', 1)} mm"
+        found.append(("Long × short axis, axial", f"{axes}, mean {_number(measured, 'mean_diameter_mm', 1)} mm"))
+    if "type" in measured:
+        found.append(("Type", str(measured["type"]).replace("-", " ")))
+    if "hu_mean" in measured:
+        found.append(("Density", f"{_number(measured, 'hu_mean', 0)} ± {_number(measured, 'hu_sd', 0)} HU"))
+    if measured.get("calcification", "none") != "none":
+        found.append(("Calcification", str(measured["calcification"])))
+    if "pleura_mm" in measured:
+        found.append(("To the pleura", _distance(float(measured["pleura_mm"]))))
+    return found
+
+
+def _distance(mm: float) -> str:
+    if mm >= FARTHEST_MM:
+        return f"over {FARTHEST_MM:.0f} mm"
+    return "touches it" if mm < 1 else f"{mm:.0f} mm"
+
+
+def _attributes(attributes: Mapping[str, float]) -> list[tuple[str, str]]:
+    known = {"nodule_probability": lambda v: ("Chance it is a nodule", percent(v))}
+    plain = [(k, v) for k, v in attributes.items() if k not in RATING_SCALES]
+    return [known[k](v) if k in known else (k.replace("_", " ").capitalize(), fixed(v, 2)) for k, v in plain]
+
+
+def _number(measured: Measured, name: str, digits: int) -> str:
+    return fixed(float(measured[name]), digits)
