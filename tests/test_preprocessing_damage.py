@@ -15,9 +15,12 @@ from preprocessing.intake.scan import Scan, ScanError
 from preprocessing.intake.volume_reader import read_volume
 from preprocessing.volume import Volume
 from tests.damage import READ, Kind
+from tests.damage_headers import HEADER_KINDS
+from tests.damage_images import IMAGE_KINDS
 from tests.damage_kinds import KINDS
 from tests.series import PATIENT_ID, PATIENT_NAME, chest, write_series
 
+DICOM_KINDS = [*KINDS, *HEADER_KINDS]
 REAL = Path(__file__).parents[2] / "shared/data/lidc_scans/LIDC-IDRI-0003"
 
 
@@ -100,7 +103,12 @@ def heard(
     return lambda: caplog.text + "".join(capfd.readouterr()) + "".join(str(w.message) for w in recwarn)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_kinds_are_many_and_each_is_one() -> None:
+    names = [kind.name for kind in (*DICOM_KINDS, *IMAGE_KINDS)]
+    assert len(set(names)) == len(names) >= 160
+
+
+@pytest.mark.parametrize("kind", [*DICOM_KINDS, *IMAGE_KINDS], ids=lambda kind: kind.name)
 def test_synthetic(kind: Kind, synthetic_series: Path, tmp_path: Path, heard: Callable[[], str]) -> None:
     folder = Path(shutil.copytree(synthetic_series, tmp_path / "series"))
     check(kind, folder, chest(), 1.0, heard)
@@ -108,7 +116,7 @@ def test_synthetic(kind: Kind, synthetic_series: Path, tmp_path: Path, heard: Ca
 
 @pytest.mark.slow
 @pytest.mark.parametrize("series", ["real_series", "phantom_series"])
-@pytest.mark.parametrize("kind", [k for k in KINDS if not k.synthetic_only], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [k for k in DICOM_KINDS if not k.synthetic_only], ids=lambda kind: kind.name)
 def test_real_and_phantom(
     kind: Kind, series: str, request: pytest.FixtureRequest, tmp_path: Path, heard: Callable[[], str]
 ) -> None:

@@ -18,7 +18,7 @@ from typing import cast
 import numpy as np
 from pydicom import Dataset, config, dcmread
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from preprocessing.intake.scan import Reason, ScanError
 from preprocessing.intake.tags import (
@@ -279,4 +279,4 @@ def _check_syntax(dataset: Dataset) -> None:
 
 def _is_directory(dataset: Dataset) -> bool:
     meta = getattr(dataset, "file_meta", Dataset())
-    return str(meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10"
+    return text_of(meta, "MediaStorageSOPClassUID") == MediaStorageDirectoryStorage

@@ -52,7 +52,9 @@ def numbers(dataset: Dataset, name: str, n: int) -> tuple[float, ...]:
     value = need(dataset, name)
     parts: Sequence[Any] = [value] if n == 1 else value
     found = tuple(float(part) for part in parts)
-    if len(found) != n or not np.all(np.isfinite(found)):
+    # Python takes 1_0 for ten, and no other reader does.
+    underscore = any("_" in str(getattr(part, "original_string", "")) for part in parts)
+    if underscore or len(found) != n or not np.all(np.isfinite(found)):
         raise ScanError(Reason.BAD_VALUE, f"{name} must hold {n} finite number(s)")
     return found
 

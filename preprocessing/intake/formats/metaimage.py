@@ -135,7 +135,8 @@ class _Fields:
 
     def _row(self, key: str, n: int) -> npt.NDArray[np.float64]:
         try:
-            values = np.array([float(word) for word in self._values[key].split()])
+            words = self._values[key].replace("_", "?").split()  # to Python 1_0 is ten
+            values = np.array([float(word) for word in words])
         except ValueError:
             values = np.zeros(0)
         if len(values) != n or not np.all(np.isfinite(values)):

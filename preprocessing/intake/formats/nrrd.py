@@ -122,7 +122,7 @@ def _affine(fields: dict[str, str]) -> npt.NDArray[np.float64]:
 
 def _numbers(text: str) -> list[float]:
     try:
-        return [float(word) for word in text.split(",")]
+        return [float(word) for word in text.replace("_", "?").split(",")]  # to Python 1_0 is ten
     except ValueError:
         return []
 
