@@ -35,7 +35,7 @@ BOTH = {
 }
 OPTIONS = {
     "detection": BOTH | {
-        "model": {"compact", "monai_luna16"}, "data": {"phantoms", "context", "lidc", "luna16"},
+        "model": {"compact", "grt123", "monai_luna16"}, "data": {"phantoms", "context", "lidc", "luna16"},
         "sampling": {"hybrid"}, "optimizer": {"adamw"},
         "validation": {"none", "froc"},
         "experiment": {"compact_context", "compact_masses", "compact_thick", "detector_smoke", "luna16", "lidc"},
