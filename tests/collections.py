@@ -19,6 +19,9 @@ UID = "1.3.6.1.4.1.14519.5.2.1.6279.6001."
 # In the right lung of `small_chest`: world x, y, z and diameter, mm.
 PLACES = ((-75.0, 20.0, 122.0, 18.0), (-65.0, -30.0, 122.0, 14.0))
 
+# The labels of LUNA16's lung masks: left, right, windpipe.
+LABELS = (3, 4, 5)
+
 
 def small_chest(uid: str, places: Sequence[tuple[float, ...]] = PLACES, seed: int = 0) -> Volume:
     """Two lungs, 48 mm of a body, with balls of soft tissue in it; x and y grow along the rows and columns."""
@@ -45,6 +48,21 @@ def write_mhd(path: Path, volume: Volume) -> None:
     image.SetOrigin(volume.geometry.origin_mm)
     path.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(image, str(path))
+
+
+def write_labels(path: Path, kind: type = np.uint8, packed: bool = False, labels: tuple[int, ...] = LABELS) -> None:
+    """A mask on the grid of `small_chest`."""
+    hu = small_chest("x").hu
+    lungs = hu < -500
+    lungs[:, :20] = lungs[:, -20:] = False
+    voxels = np.zeros(hu.shape, kind)
+    for number, label in enumerate(labels):
+        part = slice(number * 30, (number + 1) * 30)
+        voxels[:, :, part] = np.where(lungs[:, :, part], label, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((3.5, 3.5, 3.0))
+    sitk.WriteImage(image, str(path), packed)
 
 
 def write_luna16(folder: Path, subsets: dict[int, int]) -> list[str]:

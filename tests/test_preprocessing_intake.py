@@ -174,7 +174,7 @@ def test_two_scans_of_one_patient_both_read(tmp_path: Path) -> None:
     assert [(s.patient_id, s.refused) for s in find_scans(tmp_path)] == [(PATIENT_ID, None)] * 2
 
 
-@pytest.mark.parametrize("broken", ["check_image", "stack_of", "slices_of", "read_header"])
+@pytest.mark.parametrize("broken", ["image_scans.check_image", "find.stack_of", "find.slices_of", "find.read_header"])
 def test_a_defect_refuses_one_scan_and_not_the_cohort(
     broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,7 +185,7 @@ def test_a_defect_refuses_one_scan_and_not_the_cohort(
 
     write_series(tmp_path / "a")
     write_image(tmp_path / "b.nii")
-    monkeypatch.setattr(f"preprocessing.intake.find.{broken}", fail)
+    monkeypatch.setattr(f"preprocessing.intake.{broken}", fail)
     found = find_scans(tmp_path)
     assert sorted(str(s.refused) for s in found) == ["None", "internal_error"]
     assert all("Quetzalcoatl" not in s.detail + caplog.text for s in found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -13,15 +12,14 @@ from tqdm import tqdm
 
 from preprocessing.intake.archive import Budget, OverBudgetError, is_passed_over, remove, unpack, unpack_slice
 from preprocessing.intake.headers import Slice, is_ct_image, owner_of, quiet_pydicom, read_header, slices_of
-from preprocessing.intake.images import check_image, image_ending
-from preprocessing.intake.scan import Reason, Scan, ScanError, SeriesKind, in_kind
+from preprocessing.intake.image_scans import image_scans
+from preprocessing.intake.images import image_ending
+from preprocessing.intake.scan import Reason, Scan, ScanError, SeriesKind, known
 from preprocessing.intake.series.acquisitions import parts_of
 from preprocessing.intake.series.collected import Series
 from preprocessing.intake.series.kinds import kind_of, kind_warnings
 from preprocessing.intake.stack import STRAY_SHARE, stack_of
 from runs.csv_text import unicode
-
-log = logging.getLogger(__name__)
 
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima", ".dic")
 # Never DICOM, often beside it: not worth opening.
@@ -65,7 +63,7 @@ def find_scans(source: Path) -> list[Scan]:
     scans = _say_several_studies(scans)
     taken = {scan.series_uid for scan in scans}
     scans = (
-        _refuse_shared_uids(scans) + _image_scans(harvest.images, taken) + harvest.refused + _broken_folders(harvest)
+        _refuse_shared_uids(scans) + image_scans(harvest.images, taken) + harvest.refused + _broken_folders(harvest)
     )
     if scans:
         return scans
@@ -154,14 +152,14 @@ def _take(path: Path, name: str, harvest: _Harvest) -> None:
             return
         patient, uid = owner_of(dataset)
     except Exception as error:
-        harvest.broken.setdefault(path.parent, []).append(_known(error))
+        harvest.broken.setdefault(path.parent, []).append(known(error))
         return
     series = harvest.series.setdefault((patient, uid), Series(patient))
     found: ScanError | list[Slice]
     try:
         found = slices_of(dataset, path)
     except Exception as error:
-        found = _known(error)
+        found = known(error)
     if not is_ct_image(dataset):
         series.others.append((path, found))
         return
@@ -190,8 +188,8 @@ def _scans(uid: str, series: Series, harvest: _Harvest) -> list[Scan]:
         kind = kind_of(series.image_types, series.description, images[0]) if images else SeriesKind.ORIGINAL
         stacks = [stack_of(part) for part, _ in parts]
     except Exception as error:
-        known = _known(error)
-        return [replace(found, refused=known.reason, detail=known.detail, warnings=tuple(warnings))]
+        reason = known(error)
+        return [replace(found, refused=reason.reason, detail=reason.detail, warnings=tuple(warnings))]
     lost = sum(len(harvest.broken.pop(folder, [])) for folder in sorted({path.parent for path in series.paths}))
     if lost:
         warnings.append(f"broken_files: {lost} file(s) beside the series are damaged or no DICOM")
@@ -220,17 +218,6 @@ def _strays(series: Series) -> list[str]:
     raise ScanError(reason, f"{first.detail} ({len(series.errors)} of {total} images at fault)")
 
 
-def _known(error: Exception) -> ScanError:
-    """A reason for whatever a damaged file can raise: one file must never end a cohort."""
-    if isinstance(error, ScanError):
-        return error
-    if isinstance(error, OSError):
-        return ScanError(Reason.UNREADABLE, "a file cannot be opened")
-    log.warning("a file failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
-    log.debug("traceback", exc_info=error)
-    return ScanError(Reason.INTERNAL_ERROR, in_kind(error))
-
-
 def _refuse_shared_uids(scans: list[Scan]) -> list[Scan]:
     """One SeriesInstanceUID under two patients: their results could not be told apart."""
     owners = Counter(s.series_uid for s in scans)
@@ -252,28 +239,6 @@ def _say_several_studies(scans: list[Scan]) -> list[Scan]:
         what = f"the PatientID stands for {many} studies, each a row of its own; they may be of different people"
         said.append(replace(scan, warnings=(*scan.warnings, f"several_studies: {what}")) if many > 1 else scan)
     return said
-
-
-def _image_scans(images: list[tuple[Path, str]], taken: set[str]) -> list[Scan]:
-    """Image files, each under a name that no other scan has."""
-    images = [(path, unicode(name)) for path, name in images]
-    stems = [Path(name).name[: -len(image_ending(path) or "")] for path, name in images]
-    times = Counter(stems)
-    scans = []
-    for (path, name), stem in zip(images, stems, strict=True):
-        # Equal file names in different folders are different scans; so is the conversion beside a DICOM series.
-        full = name.replace("/", "_")
-        wanted = [full] if times[stem] > 1 else [stem, full]
-        uid = next(u for u in (*wanted, *(f"{full}_{k}" for k in range(2, len(images) + 3))) if u not in taken)
-        taken.add(uid)
-        scan = Scan(uid, uid, (path,))
-        try:
-            scan = replace(scan, warnings=check_image(path))
-        except Exception as error:
-            known = _known(error)
-            scan = replace(scan, refused=known.reason, detail=known.detail)
-        scans.append(scan)
-    return scans
 
 
 def _broken_folders(harvest: _Harvest) -> list[Scan]:

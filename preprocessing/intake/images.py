@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from preprocessing.intake.formats.affine import geometry_of
+from preprocessing.intake.formats.labels import check_glance, check_header
 from preprocessing.intake.formats.metaimage import metaimage
 from preprocessing.intake.formats.nifti import nifti
 from preprocessing.intake.formats.nrrd import nrrd
@@ -65,6 +66,18 @@ def check_image(path: Path) -> tuple[str, ...]:
     _, warnings = geometry_of(stored.affine, stored.size_xyz)
     check_sizes(stored)
     return (*stored.warnings, *warnings)
+
+
+def check_no_labels(path: Path, look: bool) -> None:
+    """Whether a file names parts of the body, as far as its header tells, or a few voxels where we are to look.
+
+    Raises:
+        ScanError: `label_map`; or see `check_image`.
+    """
+    stored = _header(path)
+    check_header(path, stored)
+    if look:
+        check_glance(stored)
 
 
 def read_image(path: Path, series_uid: str) -> Volume:

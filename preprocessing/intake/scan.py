@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class Reason(StrEnum):
@@ -16,6 +19,7 @@ class Reason(StrEnum):
     DAMAGED = "damaged"
     NOT_CT = "not_ct"
     LOCALISER = "localiser"
+    LABEL_MAP = "label_map"
     NOT_MONOCHROME = "not_monochrome"
     MISSING_TAG = "missing_tag"
     BAD_VALUE = "bad_value"
@@ -59,6 +63,17 @@ def in_kind(error: Exception) -> str:
     """An unexpected error by its kind, and what the system says of it; its own text may quote the file."""
     said = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
     return f"unexpected {type(error).__name__}{said}"
+
+
+def known(error: Exception) -> ScanError:
+    """A reason for whatever a damaged file can raise: one file must never end a cohort."""
+    if isinstance(error, ScanError):
+        return error
+    if isinstance(error, OSError):
+        return ScanError(Reason.UNREADABLE, "a file cannot be opened")
+    log.warning("a file failed with %s; the run goes on (debug logging shows where)", type(error).__name__)
+    log.debug("traceback", exc_info=error)
+    return ScanError(Reason.INTERNAL_ERROR, in_kind(error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from preprocessing.intake.decoding import decoded
+from preprocessing.intake.formats.labels import check_voxels
 from preprocessing.intake.images import image_ending, read_image
 from preprocessing.intake.padding import without_padding
 from preprocessing.intake.pixels import Image
@@ -33,6 +34,7 @@ def read_volume(scan: Scan) -> Volume:
         volume = read_image(scan.paths[0], scan.series_uid)
     else:
         volume = upright(_read_dicom(scan))
+    check_voxels(volume)
     volume = without_padding(volume)
     check_plausible(volume)
     return volume

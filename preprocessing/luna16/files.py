@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.geometry import Geometry
+from preprocessing.intake.scan import Reason
 from preprocessing.lidc.reading import LidcScan
 from runs.csv_text import cells_of, original, read_lines
 from runs.entry import UsageError
@@ -95,7 +96,7 @@ def series_column(path: Path) -> list[str]:
 
 def _series_rows(path: Path) -> list[list[str]]:
     """The rows of the csv without empty ones and without the heading `seriesuid`; where it is not the first column, as
-    in `scans.csv`, that column alone."""
+    in `scans.csv`, that column alone, of what is a scan at all."""
     if not path.is_file():
         raise FileNotFoundError(f"no such list of series: {path}")
     rows = cells_of(path)
@@ -103,7 +104,16 @@ def _series_rows(path: Path) -> list[list[str]]:
     if "seriesuid" not in heading:
         return [row for row in rows if row[0].strip()]
     at = heading.index("seriesuid")
-    return [row[at : at + 1] if at else row for row in rows[1:] if row[at : at + 1] and row[at].strip()]
+    rows = [row for row in rows[1:] if _cell(row, at)]
+    if "reason" in heading:
+        # A refused scan is scored, for its nodules are missed; a lung mask that lay beside the scans is none.
+        why = heading.index("reason")
+        rows = [row for row in rows if _cell(row, why) != Reason.LABEL_MAP]
+    return [row[at : at + 1] for row in rows] if at else rows
+
+
+def _cell(row: list[str], at: int) -> str:
+    return row[at].strip() if at < len(row) else ""
 
 
 def read_headers(path: Path) -> dict[str, Geometry]:
