@@ -21,6 +21,7 @@ from classification.training.settings import TrainSettings, deciding
 from classification.training.simulated_patients import draw_bags, nodule_risks
 from preprocessing.preparation import Preparation
 from runs.entry import run
+from runs.lock import held
 from runs.training.card import origin, stated
 from runs.training.figures import figures_of
 from runs.training.loop import ONLY_SPEED
@@ -37,7 +38,7 @@ def train(settings: TrainSettings) -> Path:
     A run that was killed goes on where it stopped; a finished one keeps its weights.
 
     Raises:
-        ValueError: `out` holds another run; or see `load_samples`.
+        ValueError: `out` holds another run or is another process's; or see `load_samples`.
     """
     path = finished(settings.out)
     if path is not None and settings.resume:
@@ -47,10 +48,11 @@ def train(settings: TrainSettings) -> Path:
         return path
     # Read first: a folder is not claimed for data that are not there.
     learnt, kept = load_samples(settings)
-    claim(settings.out, deciding(settings), settings.resume)
-    if not settings.resume:
-        shutil.rmtree(settings.out / "folds", ignore_errors=True)
-    return train_on(learnt, kept, settings)
+    with held(settings.out):
+        claim(settings.out, deciding(settings), settings.resume)
+        if not settings.resume:
+            shutil.rmtree(settings.out / "folds", ignore_errors=True)
+        return train_on(learnt, kept, settings)
 
 
 def load_samples(settings: TrainSettings) -> tuple[Samples, Samples]:

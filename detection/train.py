@@ -28,6 +28,7 @@ from detection.training.settings import ONLY_WHERE, TrainSettings
 from detection.training.validation import ValidationFroc
 from preprocessing.archives.archive import Archive
 from runs.entry import UsageError, run
+from runs.lock import held
 from runs.seeds import seed_of
 from runs.training.card import origin, stated
 from runs.training.figures import figures_of
@@ -50,8 +51,13 @@ def train(settings: TrainSettings, archive: Archive | None = None) -> Path:
         archive: of its data, where it is open already.
 
     Raises:
-        UsageError: `out` holds another run, or there is nothing to train on.
+        UsageError: `out` holds another run or is another process's, or there is nothing to train on.
     """
+    with held(settings.out):
+        return _train(settings, archive)
+
+
+def _train(settings: TrainSettings, archive: Archive | None) -> Path:
     out = settings.out
     claim(out, identity(settings), settings.resume)
     done = finished(out)

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runs.csv_text import write_csv
 from runs.entry import UsageError, job_out
+from runs.lock import held
 from runs.seeds import seed_of
 from runs.training.loop import ONLY_SPEED
 from runs.training.run_folder import claim
@@ -61,7 +62,8 @@ class Study:
             check: raises when the overrides of a job do not fit.
 
         Raises:
-            UsageError: Optuna is not installed, there is nothing to search, or `out` holds another sweep.
+            UsageError: Optuna is not installed, there is nothing to search, or `out` holds another sweep or is
+                another process's.
         """
         try:
             import optuna
@@ -72,6 +74,10 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         space = search_space(self.settings.params, arguments)
         check([space.overrides(space.first())])
+        with held(self.out):
+            self._run(space)
+
+    def _run(self, space: SearchSpace) -> None:
         study = self._open(space)
         failed: list[Exception] = []
         while batch := self._next(study, space):
