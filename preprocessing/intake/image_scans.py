@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from preprocessing.intake.formats.labels import check_place
 from preprocessing.intake.images import check_image, check_no_labels, image_ending
 from preprocessing.intake.scan import Reason, Scan, known
 from runs.csv_text import unicode
@@ -40,11 +41,14 @@ def image_scans(images: Sequence[tuple[Path, str]], taken: set[str]) -> list[Sca
 
 
 def _checked(path: Path, shared: bool) -> Scan:
-    """Without a name; of files that share theirs a few voxels are looked at too."""
+    """Without a name; of files that share theirs we need to know at once which ones are masks."""
     scan = Scan("", "", (path,))
     try:
-        check_no_labels(path, look=shared)
-        return replace(scan, warnings=check_image(path))
+        check_place(path)
+        warnings = check_image(path)
+        if shared:
+            check_no_labels(path)
     except Exception as error:
         reason = known(error)
         return replace(scan, refused=reason.reason, detail=reason.detail)
+    return replace(scan, warnings=warnings)

@@ -68,16 +68,15 @@ def check_image(path: Path) -> tuple[str, ...]:
     return (*stored.warnings, *warnings)
 
 
-def check_no_labels(path: Path, look: bool) -> None:
-    """Whether a file names parts of the body, as far as its header tells, or a few voxels where we are to look.
+def check_no_labels(path: Path) -> None:
+    """Whether a file that `check_image` let pass names parts of the body, as far as its header and a few voxels tell.
 
     Raises:
-        ScanError: `label_map`; or see `check_image`.
+        ScanError: `label_map`.
     """
     stored = _header(path)
-    check_header(path, stored)
-    if look:
-        check_glance(stored)
+    check_header(stored)
+    check_glance(stored)
 
 
 def read_image(path: Path, series_uid: str) -> Volume:

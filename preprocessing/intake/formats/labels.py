@@ -23,14 +23,22 @@ MOST_LABELS = 32
 STEP_ZYX, GLANCE_ZYX = (2, 4, 4), (16, 8, 8)
 
 
-def check_header(path: Path, stored: Stored) -> None:
-    """What the place and the header of a file tell.
+def check_place(path: Path) -> None:
+    """What the folder of a file tells.
 
     Raises:
         ScanError: `label_map`.
     """
     if path.parent.name.lower().startswith(FOLDER):
         raise ScanError(Reason.LABEL_MAP, f"a file in a folder {FOLDER}... is a lung mask and no CT")
+
+
+def check_header(stored: Stored) -> None:
+    """What the header of a file tells.
+
+    Raises:
+        ScanError: `label_map`.
+    """
     if stored.dtype.itemsize == 1 and _unscaled(stored):
         raise ScanError(
             Reason.LABEL_MAP, "8 bits without a rescale hold no Hounsfield units: a label map, such as a lung mask"
