@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    HTJ2K,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from preprocessing.intake import pixels
 from preprocessing.intake.find import find_scans
@@ -16,6 +24,7 @@ from preprocessing.intake.scan import Reason, ScanError
 from preprocessing.intake.volume_reader import read_volume
 from preprocessing.volume import Volume
 from tests import damage as d
+from tests.htj2k_frame import FRAME
 from tests.lossless_jpeg import encoded
 from tests.series import chest, edit_series, outside_circle, slice_files, write_series
 
@@ -40,6 +49,21 @@ def test_lossless_jpeg_whose_differences_wrap(bits: int, wrap: int, signed: bool
         s.PixelData = encapsulate([frame + b"\0" * (len(frame) % 2)])
         s["PixelData"].VR, s["PixelData"].is_undefined_length = "OB", True
         s.file_meta.TransferSyntaxUID = syntax
+
+    (scan,) = find_scans(edit_series(folder, compress))
+    np.testing.assert_array_equal(read_volume(scan).hu, chest().hu)
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000(syntax: str, folder: Path) -> None:
+    """One frame for all slices, each 4 HU above the one below by its intercept, the corners padding."""
+
+    def compress(k: int, s: object) -> None:
+        s.PixelData = encapsulate([FRAME + b"\0" * (len(FRAME) % 2)])
+        s["PixelData"].VR, s["PixelData"].is_undefined_length = "OB", True
+        s.file_meta.TransferSyntaxUID = syntax
+        s.RescaleIntercept = 4 * k - 1024
+        s.add_new("PixelPaddingValue", "US", 0)
 
     (scan,) = find_scans(edit_series(folder, compress))
     np.testing.assert_array_equal(read_volume(scan).hu, chest().hu)

@@ -151,7 +151,8 @@ def pixel_grid(scan: Scan, prepared: PreparedScan) -> Geometry:
         return prepared.source_geometry
     with quiet_pydicom():
         headers = [(read_header(path), path) for path in scan.paths]
-        return stack_of([s for header, path in headers if header for s in slices_of(header, path)]).geometry
+        slices = [s for header, path in headers if header for s in slices_of(header, path)]
+    return stack_of([s for s in slices if scan.holds(s.path, s.frame)]).geometry
 
 
 def _stored(scan: Scan, folder: Path, settings: PrepareSettings) -> tuple[Scan, StoredScan | None]:

@@ -199,9 +199,13 @@ def _scans(uid: str, series: Series, harvest: _Harvest) -> list[Scan]:
         if tags:
             of = f"{number} of {len(parts)}, told apart by {' and '.join(tags)}"
             said.append(f"split_series: the series holds several acquisitions; this is {of}")
-        paths = tuple(dict.fromkeys(image.path for image in stack.slices))
-        name = f"{uid}_{number}" if tags else uid
-        scans.append(replace(found, series_uid=name, paths=paths, warnings=tuple(said), kind=kind))
+        frames: dict[Path, list[int]] = {}
+        for image in stack.slices:
+            frames.setdefault(image.path, []).append(image.frame)
+        scan = replace(found, paths=tuple(frames), warnings=tuple(said), kind=kind)
+        if tags:
+            scan = replace(scan, series_uid=f"{uid}_{number}", frames=tuple(tuple(sorted(f)) for f in frames.values()))
+        scans.append(scan)
     return scans
 
 

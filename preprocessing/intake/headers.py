@@ -23,7 +23,6 @@ from pydicom.uid import UID, MediaStorageDirectoryStorage
 from preprocessing.intake.scan import Reason, ScanError
 from preprocessing.intake.tags import (
     CT_IMAGES,
-    MACROS,
     MAX_INTERCEPT,
     MAX_SLOPE,
     MULTI_FRAME,
@@ -31,6 +30,7 @@ from preprocessing.intake.tags import (
     PIXEL_TAGS,
     SPLIT_TAGS,
     TAGS,
+    flattened,
     need,
     numbers,
 )
@@ -180,20 +180,7 @@ def _images(dataset: Dataset, path: Path) -> list[Slice]:
 def _frames(dataset: Dataset, path: Path) -> list[Slice]:
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
     per_frame = need(dataset, "PerFrameFunctionalGroupsSequence")
-    return [_slice(dataset, _flattened(shared, own), path, k) for k, own in enumerate(per_frame)]
-
-
-def _flattened(shared: Dataset, own: Dataset) -> Dataset:
-    """The macros of one frame as if they stood in a classic header."""
-    flat = Dataset()
-    for name in MACROS:
-        for group in (shared, own):
-            for element in (group.get(name) or [Dataset()])[0]:
-                flat.add(element)
-    kinds = own.get("CTImageFrameTypeSequence") or shared.get("CTImageFrameTypeSequence") or [Dataset()]
-    if "FrameType" in kinds[0]:
-        flat.ImageType = kinds[0].FrameType
-    return flat
+    return [_slice(dataset, flattened(shared, own), path, k) for k, own in enumerate(per_frame)]
 
 
 def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
@@ -224,7 +211,7 @@ def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
         padding=_padding(dataset),
         tilt_deg=float(dataset.get("GantryDetectorTilt") or 0),
         localiser=False,
-        marks=tuple(str(dataset.get(tag) or "") for tag in SPLIT_TAGS),
+        marks=tuple(str(values.get(tag) or dataset.get(tag) or "") for tag in SPLIT_TAGS),
         instance=_instance(dataset),
     )
 

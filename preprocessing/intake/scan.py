@@ -90,6 +90,7 @@ class Scan:
         study_uid: StudyInstanceUID; empty for image files.
         study_date: StudyDate, YYYYMMDD; empty where there is none.
         kind: whether it was measured or computed.
+        frames: for each file those of its images that belong to the scan; empty: all.
     """
 
     patient_id: str
@@ -101,3 +102,8 @@ class Scan:
     study_uid: str = ""
     study_date: str = ""
     kind: SeriesKind = SeriesKind.ORIGINAL
+    frames: tuple[tuple[int, ...], ...] = ()
+
+    def holds(self, path: Path, frame: int) -> bool:
+        """Whether an image of one of its files belongs to the scan."""
+        return not self.frames or frame in self.frames[self.paths.index(path)]

@@ -13,12 +13,19 @@ from preprocessing.intake.scan import Reason, ScanError
 
 CT_IMAGES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 MULTI_FRAME = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+# Functional groups of enhanced objects (PS3.3 C.7.6.16.2, C.8.15.3): the numbers of a slice, and what parts slices.
 MACROS = (
-    "PlanePositionSequence",
-    "PlaneOrientationSequence",
-    "PixelMeasuresSequence",
-    "PixelValueTransformationSequence",
-)
+    "PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "PixelValueTransformationSequence",
+    "FrameContentSequence", "CTReconstructionSequence", "CardiacSynchronizationSequence", "CTXRayDetailsSequence",
+    "ContrastBolusUsageSequence",
+)  # fmt: skip
+# What classic headers call otherwise.
+CLASSIC_NAMES = {
+    "FrameAcquisitionNumber": "AcquisitionNumber",
+    "TemporalPositionIndex": "TemporalPositionIdentifier",
+    "FrameAcquisitionDateTime": "AcquisitionDateTime",
+    "ContrastBolusAgentNumber": "ContrastBolusAgent",
+}
 # Without these no pixel can be decoded.
 PIXEL_TAGS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
 # Named in messages; anything else in that tag may be text nobody should see.
@@ -69,3 +76,19 @@ def need(dataset: Dataset, name: str) -> Any:
     if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0):
         raise ScanError(Reason.MISSING_TAG, f"{name} is missing")
     return value
+
+
+def flattened(shared: Dataset, own: Dataset) -> Dataset:
+    """The functional groups of one frame as if they stood in a classic header."""
+    flat = Dataset()
+    for name in MACROS:
+        for group in (shared, own):
+            for element in (group.get(name) or [Dataset()])[0]:
+                flat.add(element)
+    for name, classic in CLASSIC_NAMES.items():
+        if name in flat:
+            flat.add_new(classic, "LT", str(flat[name].value))
+    kinds = own.get("CTImageFrameTypeSequence") or shared.get("CTImageFrameTypeSequence") or [Dataset()]
+    if "FrameType" in kinds[0]:
+        flat.ImageType = kinds[0].FrameType
+    return flat

@@ -41,7 +41,7 @@ def read_volume(scan: Scan) -> Volume:
 
 
 def _read_dicom(scan: Scan) -> Volume:
-    found = decoded(scan.paths)
+    found = [(image, hu) for image, hu in decoded(scan.paths) if scan.holds(image.path, image.frame)]
     stack = stack_of([image for image, _ in found])
     pixels = {(image.path, image.frame): hu for image, hu in found}
     hu = _on_grid([pixels[s.path, s.frame] for s in stack.slices], stack)
