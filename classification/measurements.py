@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from classification.measuring.axes import axes_of
-from classification.measuring.density import density_of
+from classification.measuring.density import density_of, solid_part
 from classification.measuring.outline import outline
 from classification.measuring.place import place_of, pleura_mm
 from detection.candidate import Candidate
@@ -21,12 +21,15 @@ def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, f
 
     Returns:
         `diameter_mm` (the candidate's), `mean_diameter_mm`, `long_axis_mm`, `short_axis_mm` (axial, Lung-RADS),
-        `volume_mm3`, `hu_mean`, `hu_sd`, `type`, `solid_share`, `calcification`, `side`, `zone`, `pleura_mm`.
+        `volume_mm3`, `hu_mean`, `hu_sd`, `type`, `solid_share`, `calcification`, `side`, `zone`, `pleura_mm`;
+        `solid_diameter_mm`, the mean diameter of the solid part, where it is part-solid.
     """
     hu, geometry = prepared.volume.hu, prepared.volume.geometry
     nodule = outline(hu, geometry.to_voxel(candidate.center_mm), candidate.diameter_mm)
     axes, density = axes_of(nodule, geometry), density_of(nodule, hu)
     place = place_of(prepared, candidate.center_mm)
+    solid = solid_part(nodule, hu) if density.kind == "part-solid" else None
+    part = {"solid_diameter_mm": axes_of(solid, geometry).mean_diameter_mm} if solid is not None else {}
     return {
         "diameter_mm": candidate.diameter_mm,
         "mean_diameter_mm": axes.mean_diameter_mm,
@@ -41,4 +44,5 @@ def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, f
         "side": place.side,
         "zone": place.zone,
         "pleura_mm": pleura_mm(nodule, prepared),
+        **part,
     }

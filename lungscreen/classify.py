@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classification.classifier import load_classifier
+from classification.guidelines.person import Person, read_persons
 from detection.candidate import Candidate, read_candidates, write_candidates
 from detection.detect import DetectSettings, Search, caches, source_of
 from detection.detector import load_detector
@@ -31,11 +32,26 @@ class ClassifySettings(DetectSettings):
     Attributes:
         candidates: csv that takes the place of stage 1 (a LUNA16 submission), or None.
         classifier: name or path of the weights of stage 2; None: the shipped ones.
+        age, sex, family_history, emphysema: of the person, for Brock's models; see `Person`.
+        persons: csv of them by patient `id`; who is not in it is as the options above say.
     """
 
     out: Path = Path("outputs/classify")
     candidates: Path | None = None
     classifier: Path | None = None
+    age: float | None = None
+    sex: str | None = None
+    family_history: bool | None = None
+    emphysema: bool | None = None
+    persons: Path | None = None
+
+    def __post_init__(self) -> None:
+        DetectSettings.__post_init__(self)
+        self.person()
+
+    def person(self) -> Person:
+        """Of whom nothing else is stated."""
+        return Person(self.age, self.sex, self.family_history, self.emphysema)
 
 
 def classify(settings: ClassifySettings) -> int:
@@ -47,11 +63,12 @@ def classify(settings: ClassifySettings) -> int:
     """
     out = settings.out
     given = read_candidates(settings.candidates) if settings.candidates else None
+    persons = read_persons(settings.persons) if settings.persons else {}
     scans = find_scans(source_of(settings.input, settings.phantoms))
     if given is not None:
         check_match(given, scans)
     search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
-    pipeline = Pipeline(search, load_classifier(settings.classifier), given)
+    pipeline = Pipeline(search, load_classifier(settings.classifier), given, persons, settings.person())
     out.mkdir(parents=True, exist_ok=True)
     remove_results(out)
     found: list[Candidate] = []

@@ -6,11 +6,13 @@ Start reading here; every step is one call into the package that owns it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from classification.assessment import PatientReport
 from classification.classifier import NoduleClassifier
+from classification.guidelines.applied import with_guidelines
+from classification.guidelines.person import Person
 from detection.candidate import Candidate
 from detection.detect import Search
 from preprocessing.geometry import Geometry
@@ -42,11 +44,15 @@ class Pipeline:
         search: preparation and stage 1.
         classifier: stage 2.
         given: candidates by series uid that take the place of stage 1, or None to detect.
+        persons: what is known of patients, by id, for the guidelines.
+        anyone: what is known of all the others.
     """
 
     search: Search
     classifier: NoduleClassifier
     given: Mapping[str, Sequence[Candidate]] | None = None
+    persons: Mapping[str, Person] = field(default_factory=dict)
+    anyone: Person = field(default_factory=Person)
 
     def run(self, scan: Scan) -> Analysis:
         """A scan on disk to its candidates and its report: the one way, whoever asks.
@@ -65,6 +71,7 @@ class Pipeline:
             raise ScanError(Reason.NO_LUNGS, "no lungs were found in the scan; without lungs there is no probability")
         warnings = (*prepared.warnings, *more)
         report = self.classifier.assess(prepared, candidates, scan.patient_id, warnings)
+        report = with_guidelines(report, self.persons.get(scan.patient_id, self.anyone))
         provenance = {"lungscreen": version("lungscreen"), **source, **report.provenance}
         return Analysis(prepared, candidates, replace(report, provenance=provenance))
 

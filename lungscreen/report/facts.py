@@ -26,10 +26,20 @@ def _measured(measured: Measured) -> list[tuple[str, str]]:
         found.append(("Type", str(measured["type"]).replace("-", " ")))
     if "hu_mean" in measured:
         found.append(("Density", f"{_number(measured, 'hu_mean', 0)} ± {_number(measured, 'hu_sd', 0)} HU"))
+    if "solid_diameter_mm" in measured:
+        found.append(("Solid part", f"mean {_number(measured, 'solid_diameter_mm', 1)} mm"))
     if measured.get("calcification", "none") != "none":
         found.append(("Calcification", str(measured["calcification"])))
     if "pleura_mm" in measured:
         found.append(("To the pleura", _distance(float(measured["pleura_mm"]))))
+    return [*found, *_guidelines(measured)]
+
+
+def _guidelines(measured: Measured) -> list[tuple[str, str]]:
+    found = [("Lung-RADS v2022", f"{measured['lung_rads']} (as a first CT)")] if "lung_rads" in measured else []
+    for model in ("1b", "2b"):
+        if f"brock_{model}" in measured:
+            found.append((f"Brock model {model}", percent(float(measured[f"brock_{model}"]))))
     return found
 
 

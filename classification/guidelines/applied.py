@@ -1,0 +1,43 @@
+"""The guidelines on a report: each nodule's Lung-RADS category and Brock probabilities, of what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+from classification.assessment import NoduleAssessment, PatientReport
+from classification.guidelines.brock import BrockNodule, brock_1b, brock_2b
+from classification.guidelines.lung_rads import RatedNodule, lung_rads
+from classification.guidelines.person import Person
+from classification.measuring.density import NoduleType
+
+# LIDC's scale of 1 to 5: from here on a reader would speak of a spiculated nodule.
+SPICULATED = 3.5
+BENIGN_CALCIFICATION = ("diffuse", "central")
+
+
+def with_guidelines(report: PatientReport, person: Person) -> PatientReport:
+    """The report with `lung_rads`, `brock_1b` and `brock_2b` among the measurements of its nodules.
+
+    Spiculation is the network's estimate, an upper lobe the upper third of the lungs, the count that of assessed
+    candidates that are rather nodules than not. Brock is left out for benign calcification. What was assumed of the
+    person stands in the provenance as `brock_assumed`.
+    """
+    count = max(1, sum(n.attributes.get("nodule_probability", 1.0) >= 0.5 for n in report.nodules))
+    nodules = tuple(_judged(n, person, count) for n in report.nodules)
+    return replace(report, nodules=nodules, provenance={**report.provenance, "brock_assumed": person.assumed})
+
+
+def _judged(nodule: NoduleAssessment, person: Person, count: int) -> NoduleAssessment:
+    measured = nodule.measurements
+    if "type" not in measured:
+        return nodule
+    kind = cast(NoduleType, measured["type"])
+    benign = measured["calcification"] in BENIGN_CALCIFICATION
+    spiculated = nodule.attributes.get("spiculation", 1.0) >= SPICULATED
+    mean, solid = (float(measured.get(f"{name}_diameter_mm", 0.0)) for name in ("mean", "solid"))
+    more: dict[str, float | str] = {"lung_rads": lung_rads(RatedNodule(kind, mean, solid, benign, spiculated))}
+    if not benign:
+        asked = BrockNodule(float(measured["long_axis_mm"]), kind, measured["zone"] == "upper", spiculated, count)
+        more |= {"brock_1b": brock_1b(asked, person), "brock_2b": brock_2b(asked, person)}
+    return replace(nodule, measurements={**measured, **more})
