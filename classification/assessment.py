@@ -37,13 +37,15 @@ class PatientReport:
     Attributes:
         patient_id: of the scan.
         series_uid: of the scan.
-        cancer_probability: in [0, 1], lung cancer diagnosed within a year of the scan.
+        cancer_probability: in [0, 1], lung cancer diagnosed within a year of the scan; calibrated, if anything is.
         nodules: assessed candidates, largest contribution first.
         leak: the part of the patient's value that no nodule explains: what a scan without nodules has.
         provenance: version, weights and their checksums, settings.
         warnings: what intake and preparation repaired or doubted.
         adds_up_to: what leak and contributions add up to: `log_survival` (-log(1 - P)) or `logit`, of P before any
             calibration.
+        uncalibrated: that P; None: nothing was calibrated.
+        calibration: in words, what makes `cancer_probability` of it and every nodule's `risk_without`; empty: nothing.
     """
 
     patient_id: str
@@ -54,3 +56,5 @@ class PatientReport:
     provenance: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     adds_up_to: str = LOG_SURVIVAL
+    uncalibrated: float | None = None
+    calibration: str = ""

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from classification.assessment import NoduleAssessment, PatientReport
-from classification.bags.interface import Bag, BagInputs, BagKind, build_bag, explain, settings_of
+from classification.bags.interface import Bag, BagInputs, BagKind, Explanation, build_bag, explain, settings_of
+from classification.calibration.maps import Calibration
 from classification.crops import nodule_crop
 from classification.measurements import measurements
 from classification.network import NoduleNetwork, to_ratings
@@ -42,6 +43,7 @@ class NoduleClassifier:
         settings: of inference.
         provenance: what goes into reports: name and checksum of the weights, and `gate_detector`, the detector whose
             scores the gate was fitted to (empty: not stated).
+        calibration: of the patient's probability, or None.
     """
 
     def __init__(
@@ -51,10 +53,11 @@ class NoduleClassifier:
         model: ModelSettings,
         settings: InferenceSettings | None = None,
         provenance: dict[str, str] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.network, self.bag, self.model = network.eval(), copy.deepcopy(bag).double().eval(), model
         self.settings = settings or InferenceSettings()
-        self.provenance = provenance or {}
+        self.provenance, self.calibration = provenance or {}, calibration
 
     def assess(
         self,
@@ -86,22 +89,39 @@ class NoduleClassifier:
             ranked = [c if c.diameter_mm > 0 else replace(c, diameter_mm=MEDIAN_DIAMETER_MM) for c in ranked]
         attributes, inputs = self._seen(prepared, ranked)
         said = explain(self.bag, inputs)
+        patient, without, changes = self._calibrated(said)
         nodules = [
-            NoduleAssessment(candidate, chance, rated, measurements(candidate, prepared), contribution, without)
-            for candidate, rated, chance, contribution, without in zip(
-                ranked, attributes, said.chances, said.contributions, said.without, strict=True
+            NoduleAssessment(candidate, chance, rated, measurements(candidate, prepared), contribution, risk)
+            for candidate, rated, chance, contribution, risk in zip(
+                ranked, attributes, said.chances, said.contributions, without, strict=True
             )
         ]
         return PatientReport(
             patient_id,
             uid,
-            said.probability,
+            patient,
             tuple(sorted(nodules, key=lambda n: -n.contribution)),
             said.base,
             dict(self.provenance),
-            warnings,
+            (*warnings, *self._doubts()),
             said.adds_up_to,
+            **changes,
         )
+
+    def _calibrated(self, said: Explanation) -> tuple[float, tuple[float, ...], dict[str, Any]]:
+        """The patient's probability and those without each nodule, and what the report says of the change."""
+        if self.calibration is None:
+            return said.probability, said.without, {}
+        without = tuple(self.calibration.of(risk) for risk in said.without)
+        changes = {"uncalibrated": said.probability, "calibration": self.calibration.words}
+        return self.calibration.of(said.probability), without, changes
+
+    def _doubts(self) -> list[str]:
+        fitted = self.calibration.classifier if self.calibration else ""
+        own = self.provenance.get("classifier_sha256", "")
+        if not fitted or not own or fitted == own:
+            return []
+        return [f"calibration_classifier: the calibration was fitted to answers of {fitted}, these are of {own}"]
 
     @torch.inference_mode()
     def _seen(self, prepared: PreparedScan, candidates: list[Candidate]) -> tuple[list[dict[str, float]], BagInputs]:
@@ -126,8 +146,12 @@ class NoduleClassifier:
         return [{**r, "nodule_probability": p} for r, p in zip(rated, believed, strict=True)], inputs
 
 
-def load_classifier(weights: str | Path | None = None, settings: InferenceSettings | None = None) -> NoduleClassifier:
-    """The classifier of a weights file, or of a shipped name (the default when None).
+def load_classifier(
+    weights: str | Path | None = None,
+    settings: InferenceSettings | None = None,
+    calibration: Calibration | None = None,
+) -> NoduleClassifier:
+    """The classifier of a weights file, or of a shipped name (the default when None), with a site's calibration.
 
     Raises:
         FileNotFoundError: no such file or name, or no card beside it.
@@ -150,7 +174,9 @@ def load_classifier(weights: str | Path | None = None, settings: InferenceSettin
         "bag": bag_settings.kind,
         "gate_detector": str(card.get("gate_detector", "")),
     }
-    return NoduleClassifier(network, bag, model, settings or stored, provenance)
+    if calibration is not None:
+        provenance |= {"calibration": calibration.words, "calibration_sha256": calibration.sha256}
+    return NoduleClassifier(network, bag, model, settings or stored, provenance, calibration)
 
 
 def _settings_of(card: dict[str, Any]) -> tuple[ModelSettings, InferenceSettings, BagKind]:

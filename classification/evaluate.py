@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -16,13 +14,12 @@ from classification.labels.interface import chosen, reader
 from classification.metrics.estimates import MetricSettings, PatientMetrics, compare, patient_metrics
 from classification.metrics.predictions import MATCHING, MatchedRows, read_matched
 from classification.metrics.table import table
+from classification.metrics.written import files_written, plain
 from runs.bootstrap import Comparison
 from runs.entry import UsageError, run
 from runs.guards import GuardError
 
 log = logging.getLogger(__name__)
-
-DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -103,10 +100,7 @@ def report(
 ) -> dict[str, Any]:
     """What metrics.json holds: no clock, no folders, six significant digits, null where a figure is undefined."""
     written: dict[str, Any] = {
-        "files": {
-            role: {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-            for role, path in files.items()
-        },
+        "files": files_written(files),
         "matching": MATCHING,
         "warnings": [{"guard": str(c.guard), "message": c.message} for c in rows.cautions],
         **_written_metrics(measured[0]),
@@ -117,8 +111,8 @@ def report(
         written["difference"] = {
             name: asdict(c.difference) | {"p_value": c.p_value} for name, c in differences.items()
         }
-    plain: dict[str, Any] = _plain(written)
-    return plain
+    told: dict[str, Any] = plain(written)
+    return told
 
 
 def _written_metrics(metrics: PatientMetrics) -> dict[str, Any]:
@@ -138,17 +132,6 @@ def _written_metrics(metrics: PatientMetrics) -> dict[str, Any]:
             for t, y, low, high, everyone in decision
         ],
     }
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN; beyond six digits the order of additions on this machine would show."""
-    if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-    return value
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from classification.calibration.stored import load_calibration
 from classification.classifier import load_classifier
 from classification.guidelines.person import Person, read_persons
 from detection.candidate import Candidate, read_candidates, write_candidates
@@ -32,6 +33,7 @@ class ClassifySettings(DetectSettings):
     Attributes:
         candidates: csv that takes the place of stage 1 (a LUNA16 submission), or None.
         classifier: name or path of the weights of stage 2; None: the shipped ones.
+        calibration: calibration.json of `classification.calibrate`, or None.
         age, sex, family_history, emphysema: of the person, for Brock's models; see `Person`.
         persons: csv of them by patient `id`; who is not in it is as the options above say.
     """
@@ -39,6 +41,7 @@ class ClassifySettings(DetectSettings):
     out: Path = Path("outputs/classify")
     candidates: Path | None = None
     classifier: Path | None = None
+    calibration: Path | None = None
     age: float | None = None
     sex: str | None = None
     family_history: bool | None = None
@@ -58,8 +61,8 @@ def classify(settings: ClassifySettings) -> int:
     """Write candidates, scans, nodules and patients as csv and the report; 1 when not a single scan could be read.
 
     Raises:
-        FileNotFoundError: no such input, candidates or weights.
-        UsageError: a candidates file without the columns or without any of the scans.
+        FileNotFoundError: no such input, candidates, calibration or weights.
+        UsageError: a candidates file without the columns or without any of the scans; a calibration that is none.
     """
     out = settings.out
     given = read_candidates(settings.candidates) if settings.candidates else None
@@ -68,7 +71,9 @@ def classify(settings: ClassifySettings) -> int:
     if given is not None:
         check_match(given, scans)
     search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
-    pipeline = Pipeline(search, load_classifier(settings.classifier), given, persons, settings.person())
+    calibration = load_calibration(settings.calibration) if settings.calibration else None
+    classifier = load_classifier(settings.classifier, calibration=calibration)
+    pipeline = Pipeline(search, classifier, given, persons, settings.person())
     out.mkdir(parents=True, exist_ok=True)
     remove_results(out)
     found: list[Candidate] = []

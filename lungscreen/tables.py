@@ -35,8 +35,9 @@ def write_patients(path: Path, results: Sequence[Result]) -> None:
     A study with several series is represented by an original one before a derived one and that before a reformat,
     then by the one with the thinnest slices, then the most slices, then the first uid; `series` says how many there
     were and `page` which file of the report is about it. `lungs` says whether they are whole in the scan; `newest`
-    marks the latest of a patient's studies where all have dates of their own. The rows come in the order of the ids,
-    then of the studies.
+    marks the latest of a patient's studies where all have dates of their own. `calibration` says what `cancer` is
+    calibrated by, if it is; `classifier` is the checksum of the weights. The rows come in the order of the ids, then
+    of the studies.
     """
     by_study: dict[tuple[str, str], list[Result]] = {}
     dates: dict[str, dict[str, str]] = {}
@@ -59,6 +60,9 @@ def write_patients(path: Path, results: Sequence[Result]) -> None:
         "study",
         "newest",
         "adds_up_to",
+        "uncalibrated",
+        "calibration",
+        "classifier",
     ]
     write_csv(path, pd.DataFrame(rows, columns=columns))
 
@@ -66,8 +70,9 @@ def write_patients(path: Path, results: Sequence[Result]) -> None:
 def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
     """One row per assessed nodule, largest contribution first within a scan; world LPS mm.
 
-    With the leak of `patients.csv` the contributions of a scan add up to what `adds_up_to` there says of the patient's
-    probability: -log(1 - P) (`log_survival`) or its logit. `risk_without` is that probability without the nodule.
+    With the leak of `patients.csv` the contributions of a scan add up to what `adds_up_to` there says of P, its column
+    `uncalibrated`: -log(1 - P) (`log_survival`) or its logit. `risk_without` is the patient's `cancer` without the
+    nodule.
     """
     rows = [_nodule_row(report, rank, n) for report in reports for rank, n in enumerate(report.nodules, 1)]
     lead = ["id", "seriesuid", "rank", *PLACE, "probability", "malignancy", "contribution", "risk_without"]
@@ -93,6 +98,9 @@ def _patient_row(patient: str, group: list[Result], dates: dict[str, str]) -> tu
         scan.study_uid,
         _newest(scan, list(dates.values())),
         best.adds_up_to,
+        f"{best.cancer_probability if best.uncalibrated is None else best.uncalibrated:.6f}",
+        best.calibration,
+        best.provenance.get("classifier_sha256", ""),
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from classification.bags.leaky_noisy_or import LeakyNoisyOr
+from classification.calibration.maps import Calibration, LogitLine
 from classification.classifier import DEFAULT_WEIGHTS, SHIPPED, load_classifier
 from classification.measurements import measurements
 from classification.network import NoduleNetwork
@@ -58,6 +59,36 @@ def test_centres_at_the_border_of_the_box_and_beyond_are_assessed(center):
     assert len(report.nodules) == 2
     assert all(math.isfinite(n.contribution) and 0 <= n.malignancy <= 1 for n in report.nodules)
     assert 0 < report.cancer_probability < 1
+
+
+@shipped
+def test_a_calibration_changes_the_patient_and_every_risk_without() -> None:
+    plain = load_classifier().assess(scan(), [SPECK, BIG])
+    # Odds halved; the parts stay those of what the bag said.
+    halved = Calibration(LogitLine(), math.log(0.5), "halved", "another", "0123")
+    report = load_classifier(calibration=halved).assess(scan(), [SPECK, BIG], warnings=("a: b",))
+    for before, after in (
+        (plain.cancer_probability, report.cancer_probability),
+        *((a.risk_without, b.risk_without) for a, b in zip(plain.nodules, report.nodules, strict=True)),
+    ):
+        assert after / (1 - after) == pytest.approx(before / (1 - before) / 2, rel=1e-9)
+    assert (report.uncalibrated, report.calibration) == (plain.cancer_probability, "halved")
+    assert (plain.uncalibrated, plain.calibration) == (None, "")
+    assert [n.contribution for n in report.nodules] == [n.contribution for n in plain.nodules]
+    assert report.provenance["calibration_sha256"] == "0123"
+    assert report.warnings[0] == "a: b"
+    assert (
+        "calibration_classifier: the calibration was fitted to answers of another, these are of" in report.warnings[1]
+    )
+
+
+@shipped
+def test_the_risk_without_a_nodule_is_that_of_the_scan_without_it() -> None:
+    classifier = load_classifier()
+    report = classifier.assess(scan(), [SPECK, BIG])
+    assert [n.candidate for n in report.nodules] == [BIG, SPECK]
+    for nodule, other in zip(report.nodules, (SPECK, BIG), strict=True):
+        assert nodule.risk_without == pytest.approx(classifier.assess(scan(), [other]).cancer_probability, abs=1e-6)
 
 
 @shipped

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from classification.calibration.stored import FORMAT
 from lungscreen.classify import ClassifySettings, classify
+from runs.entry import UsageError
 from tests.chests import simple_chest
 from tests.weights import tiny_classifier, tiny_detector
 
@@ -76,6 +80,24 @@ def test_everything_a_user_expects_is_written_past_a_bad_scan(tmp_path: Path, co
     assert "broken" in index
     assert "Research use only" in index
     assert list((out / "key_images").glob("*.png"))
+
+
+def test_a_calibration_of_a_site_is_taken_and_said(tmp_path: Path, cohort: Path) -> None:
+    stored = {
+        "format": FORMAT, "map": {"kind": "logit_line", "slope": 1.0, "intercept": 0.0}, "log_odds": math.log(0.5),
+        "words": "platt, fitted to 9 patients", "classifier": "",
+    }  # fmt: skip
+    (tmp_path / "site.json").write_text(json.dumps(stored))
+    assert classify(replace(settings(tmp_path, cohort), calibration=tmp_path / "site.json")) == 0
+    for row in pd.read_csv(tmp_path / "out" / "patients.csv").itertuples():
+        assert row.cancer / (1 - row.cancer) == pytest.approx(row.uncalibrated / (1 - row.uncalibrated) / 2, rel=1e-3)
+        assert row.calibration == "platt, fitted to 9 patients"
+        assert len(row.classifier) == 16
+        html = (tmp_path / "out" / "report" / row.page).read_text(encoding="utf-8")
+        assert "Calibrated (platt, fitted to 9 patients)" in html
+    (tmp_path / "site.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"site\.json must be a calibration\.json"):
+        classify(replace(settings(tmp_path, cohort), calibration=tmp_path / "site.json"))
 
 
 def test_same_input_twice_gives_the_same_bytes(tmp_path: Path, cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,18 @@ def test_parts_of_a_logit_are_signed(tmp_path: Path) -> None:
     assert table.count('<td class="r">33%</td>') == 2
 
 
+def test_a_calibrated_number_stands_beside_what_it_was(tmp_path: Path) -> None:
+    html = page(
+        tmp_path, replace(report(0.5, 0.2), cancer_probability=0.31, uncalibrated=0.64, calibration="platt, fitted")
+    )
+    assert '<p class="big">31%</p>' in html
+    assert "Calibrated (platt, fitted); before that the model said 64%." in html
+    assert "= <strong>0.6400</strong>" in html
+    assert "makes 0.3100 of 0.6400" in html
+    assert "Not calibrated" not in html
+    assert "Not calibrated" in page(tmp_path, report(0.5))
+
+
 def test_images_only_for_the_top_nodules(tmp_path: Path) -> None:
     html = page(tmp_path, report(0.5, 0.2, 0.1), top=2)
     # Three views each, and the locator.

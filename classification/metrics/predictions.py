@@ -50,17 +50,19 @@ def read_matched(
     against: Path | None = None,
     group: str | None = None,
     truth: Callable[[Path], pd.DataFrame] | None = None,
+    column: str = "cancer",
 ) -> MatchedRows:
     """Read and match the files; `group` names a column of the labels (or else of the predictions).
 
-    `truth` reads the labels where they are no plain `id,cancer` (`classification.labels.interface.reader`).
+    `truth` reads the labels where they are no plain `id,cancer` (`classification.labels.interface.reader`),
+    `column` holds the probabilities of the predictions.
 
     Raises:
         FileNotFoundError: no such file.
         GuardError: see `Guard`; its message begins with the name.
     """
     labelled = (truth or read_table)(labels)
-    said = [read_table(path) for path in (predictions, against) if path is not None]
+    said = [read_table(predictions, cancer=column), *([read_table(against)] if against is not None else [])]
     cautions = [f for table in said for f in _compare_ids(table, labelled)]
     common = sorted(set(labelled.index).intersection(*(table.index for table in said)))
     label = checked_labels(_numbers(labelled.loc[common, "cancer"]), str(labelled.index.name))

@@ -127,6 +127,7 @@ def write_patient_page(
         .render(
             report=report,
             p=report.cancer_probability,
+            summed=report.cancer_probability if report.uncalibrated is None else report.uncalibrated,
             filled=round(100 * report.cancer_probability),
             rows=_rows(report, prepared, parts, top),
             parts=parts,
