@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from classification.measuring.axes import axes_of
+from classification.measuring.bare_crop import is_bare
 from classification.measuring.density import density_of, solid_part
-from classification.measuring.outline import outline
+from classification.measuring.outline import Outline, outline
 from classification.measuring.place import place_of, pleura_mm
 from detection.candidate import Candidate
 from preprocessing.prepare import PreparedScan
+
+# Of a bare crop, which does not say where in the chest it is from.
+NOWHERE: Mapping[str, float | str] = {"side": "unknown", "zone": "unknown", "pleura_mm": math.nan}
 
 
 def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, float | str]:
@@ -26,8 +31,10 @@ def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, f
     """
     hu, geometry = prepared.volume.hu, prepared.volume.geometry
     nodule = outline(hu, geometry.to_voxel(candidate.center_mm), candidate.diameter_mm)
+    bare = is_bare(prepared)
+    if bare:
+        nodule = nodule.within(prepared.lung_mask)
     axes, density = axes_of(nodule, geometry), density_of(nodule, hu)
-    place = place_of(prepared, candidate.center_mm)
     solid = solid_part(nodule, hu) if density.kind == "part-solid" else None
     part = {"solid_diameter_mm": axes_of(solid, geometry).mean_diameter_mm} if solid is not None else {}
     return {
@@ -41,8 +48,11 @@ def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, f
         "type": density.kind,
         "solid_share": density.solid_share,
         "calcification": density.calcification,
-        "side": place.side,
-        "zone": place.zone,
-        "pleura_mm": pleura_mm(nodule, prepared),
         **part,
+        **(NOWHERE if bare else _place(candidate, prepared, nodule)),
     }
+
+
+def _place(candidate: Candidate, prepared: PreparedScan, nodule: Outline) -> Mapping[str, float | str]:
+    place = place_of(prepared, candidate.center_mm)
+    return {"side": place.side, "zone": place.zone, "pleura_mm": pleura_mm(nodule, prepared)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from classification.calibration.stored import load_calibration
 from classification.classifier import load_classifier
 from classification.guidelines.person import Person, read_persons
+from classification.measuring.bare_crop import is_bare
 from detection.candidate import Candidate, read_candidates, write_candidates
 from detection.detect import DetectSettings, Search, caches, source_of
 from detection.detector import load_detector
@@ -83,17 +85,19 @@ def classify(settings: ClassifySettings) -> int:
     def work(scan: Scan) -> tuple[str, ...]:
         analysis = pipeline.run(scan)
         prepared, candidates, report = analysis.prepared, analysis.candidates, analysis.report
-        write_key_images(prepared, candidates, out / "key_images", settings.key_images)
-        pages.append(write_patient_page(out / "report", report, prepared, top=settings.key_images))
         found.extend(candidates)
         results.append(Result(report, prepared.source_geometry, scan))
+        if is_bare(prepared):
+            return report.warnings
+        write_key_images(prepared, candidates, out / "key_images", settings.key_images)
+        pages.append(write_patient_page(out / "report", report, prepared, top=settings.key_images))
         return report.warnings
 
     def save(done: Sequence[Scan]) -> None:
         write_candidates(out / "candidates.csv", found)
         write_scans(out / "scans.csv", done)
         write_nodules(out / "nodules.csv", [r.report for r in results])
-        write_patients(out / "patients.csv", results)
+        write_patients(out / "patients.csv", [r for r in results if not math.isnan(r.report.cancer_probability)])
         write_index(out / "report", pages, [scan for scan in done if scan.refused])
 
     done = for_each_scan(scans, work, save)

@@ -5,6 +5,7 @@ Start reading here; every step is one call into the package that owns it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from classification.assessment import PatientReport
 from classification.classifier import NoduleClassifier
 from classification.guidelines.applied import with_guidelines
 from classification.guidelines.person import Person
+from classification.measuring.bare_crop import is_bare, prepare_crop
 from detection.candidate import Candidate
 from detection.detect import Search
 from preprocessing.geometry import Geometry
@@ -64,13 +66,15 @@ class Pipeline:
             prepared, candidates = self.search.run(scan)
             source, more = self.search.detector.provenance, self._gate_warnings()
         else:
-            prepared = prepare_scan(scan, cache=self.search.prepared)
+            prepared = prepare_crop(scan) or prepare_scan(scan, cache=self.search.prepared)
             candidates, more = self._given(prepared)
             source = {"detector": "candidates given by the user"}
         if any(warning.startswith(f"{NO_LUNGS}:") for warning in prepared.warnings):
             raise ScanError(Reason.NO_LUNGS, "no lungs were found in the scan; without lungs there is no probability")
         warnings = (*prepared.warnings, *more)
         report = self.classifier.assess(prepared, candidates, scan.patient_id, warnings)
+        if is_bare(prepared):
+            report = _of_nodules_alone(report)
         report = with_guidelines(report, self.persons.get(scan.patient_id, self.anyone))
         provenance = {"lungscreen": version("lungscreen"), **source, **report.provenance}
         return Analysis(prepared, candidates, replace(report, provenance=provenance))
@@ -98,6 +102,12 @@ class Pipeline:
                 "box around the lungs, where nothing is assessed, and are left out"
             )
         return near, warnings
+
+
+def _of_nodules_alone(report: PatientReport) -> PatientReport:
+    """Without what only a whole chest can say: the patient's probability and each nodule's share of it."""
+    nodules = tuple(replace(n, contribution=math.nan, risk_without=math.nan) for n in report.nodules)
+    return replace(report, nodules=nodules, cancer_probability=math.nan, leak=math.nan)
 
 
 def _outside(listed: Sequence[Candidate], inside: int, source: Geometry) -> list[str]:

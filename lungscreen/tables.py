@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,7 @@ def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
     With the leak of `patients.csv` the contributions of a scan add up to what `adds_up_to` there says of P, its column
     `uncalibrated`: -log(1 - P) (`log_survival`) or its logit. `risk_without` is the patient's `cancer` without the
     nodule.
+    What is not known, of a bare crop its place in the chest and its share, is empty or `unknown`.
     """
     rows = [_nodule_row(report, rank, n) for report in reports for rank, n in enumerate(report.nodules, 1)]
     lead = ["id", "seriesuid", "rank", *PLACE, "probability", "malignancy", "contribution", "risk_without"]
@@ -134,10 +136,15 @@ def _nodule_row(report: PatientReport, rank: int, nodule: NoduleAssessment) -> d
         **{key: f"{value:.3f}" for key, value in zip(PLACE, place, strict=True)},
         "probability": f"{candidate.score:.6f}",
         "malignancy": f"{nodule.malignancy:.6f}",
-        "contribution": f"{nodule.contribution:.6f}",
-        "risk_without": f"{nodule.risk_without:.6f}",
+        "contribution": _number(nodule.contribution, 6),
+        "risk_without": _number(nodule.risk_without, 6),
     }
 
 
 def _written(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.3f}"
+    return value if isinstance(value, str) else _number(value, 3)
+
+
+def _number(value: float, digits: int) -> str:
+    """Empty where it is not known."""
+    return "" if math.isnan(value) else f"{value:.{digits}f}"

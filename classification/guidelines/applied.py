@@ -20,7 +20,8 @@ def with_guidelines(report: PatientReport, person: Person) -> PatientReport:
     """The report with `lung_rads`, `brock_1b` and `brock_2b` among the measurements of its nodules.
 
     Spiculation is the network's estimate, an upper lobe the upper third of the lungs, the count that of assessed
-    candidates that are rather nodules than not. Brock is left out for benign calcification. What was assumed of the
+    candidates that are rather nodules than not. Brock is left out for benign calcification
+    and where the place in the lungs is unknown. What was assumed of the
     person stands in the provenance as `brock_assumed`.
     """
     count = max(1, sum(n.attributes.get("nodule_probability", 1.0) >= 0.5 for n in report.nodules))
@@ -37,7 +38,7 @@ def _judged(nodule: NoduleAssessment, person: Person, count: int) -> NoduleAsses
     spiculated = nodule.attributes.get("spiculation", 1.0) >= SPICULATED
     mean, solid = (float(measured.get(f"{name}_diameter_mm", 0.0)) for name in ("mean", "solid"))
     more: dict[str, float | str] = {"lung_rads": lung_rads(RatedNodule(kind, mean, solid, benign, spiculated))}
-    if not benign:
+    if not benign and measured["zone"] != "unknown":
         asked = BrockNodule(float(measured["long_axis_mm"]), kind, measured["zone"] == "upper", spiculated, count)
         more |= {"brock_1b": brock_1b(asked, person), "brock_2b": brock_2b(asked, person)}
     return replace(nodule, measurements={**measured, **more})

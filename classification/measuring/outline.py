@@ -53,6 +53,11 @@ class Outline:
         """Cuts the window out of the volume."""
         return tuple(slice(a, a + n) for a, n in zip(self.start_zyx, self.share.shape, strict=True))
 
+    def within(self, mask: Mask) -> Outline:
+        """Only what lies in a mask (Z, Y, X) of the volume; all of it where nothing does."""
+        kept = np.where(mask[self.window], self.share, 0).astype(np.float32)
+        return Outline(kept, self.start_zyx) if kept.any() else self
+
     @property
     def volume_mm3(self) -> float:
         """Sum of the shares: a voxel at the border counts by what of it is nodule."""

@@ -11,6 +11,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
+from preprocessing.geometry import Geometry
 from preprocessing.intake.formats.affine import geometry_of
 from preprocessing.intake.formats.labels import check_glance, check_header
 from preprocessing.intake.formats.metaimage import metaimage
@@ -86,11 +87,7 @@ def read_image(path: Path, series_uid: str) -> Volume:
         ScanError: see `check_image`; `truncated`, `damaged`: the packed voxels are not whole; `too_few_slices`;
             `thick_slices`; `bad_value`: voxels inside of the body that are no numbers.
     """
-    check_image(path)
-    stored = _header(path)
-    geometry, _ = geometry_of(stored.affine, stored.size_xyz)
-    hu, warnings = _hounsfield(stored)
-    volume = upright(Volume(hu, geometry, series_uid, warnings))
+    volume = image_volume(path, series_uid)
     slices, spacing = volume.hu.shape[0], volume.geometry.spacing_mm[2]
     if slices < MIN_SLICES:
         raise ScanError(Reason.TOO_FEW_SLICES, f"at least {MIN_SLICES} slices are needed, got {slices}")
@@ -98,6 +95,29 @@ def read_image(path: Path, series_uid: str) -> Volume:
         limit = f"slices at most {MAX_SPACING_MM:g} mm apart are needed"
         raise ScanError(Reason.THICK_SLICES, f"{limit}, got {spacing:.2f} mm")
     return volume
+
+
+def image_volume(path: Path, series_uid: str) -> Volume:
+    """The volume of an image file, whatever it is of.
+
+    Raises:
+        ScanError: as `read_image`, but for what it says of slices.
+    """
+    check_image(path)
+    stored = _header(path)
+    geometry, _ = geometry_of(stored.affine, stored.size_xyz)
+    hu, warnings = _hounsfield(stored)
+    return upright(Volume(hu, geometry, series_uid, warnings))
+
+
+def image_geometry(path: Path) -> Geometry:
+    """The grid of an image file, from its header.
+
+    Raises:
+        ScanError: see `check_image`.
+    """
+    stored = _header(path)
+    return geometry_of(stored.affine, stored.size_xyz)[0]
 
 
 def _header(path: Path) -> Stored:
