@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from benchmarks.held_out.shown import as_shown
 from detection.candidate import Candidate
 from detection.detector import NoduleDetector, load_detector
 from detection.training.sampling import HOST_MARGIN_MM
@@ -139,13 +140,15 @@ def normal_tissue(prepared: PreparedScan, marks: npt.NDArray[np.float64], index:
 
 def ask(detector: NoduleDetector, bench: Bench) -> Answers:
     """One detector on all of the bench."""
-    hits = [_best_inside(detector.detect(as_scan(c.hu)), c) for c in tqdm(bench.cubes, desc="cubes")]
+
+    def found(scan: PreparedScan) -> list[Candidate]:
+        return detector.detect(as_shown(scan, detector.model.preparation))
+
+    hits = [_best_inside(found(as_scan(c.hu)), c) for c in tqdm(bench.cubes, desc="cubes")]
     false: list[float] = []
     for chest, marks in zip(tqdm(bench.chests, desc="chests"), bench.marks, strict=True):
-        false += [c.score for c in detector.detect(chest) if not _in_any(c.center_mm, marks)]
-    tissue = [
-        max((c.score for c in detector.detect(as_scan(hu))), default=0.0) for hu in tqdm(bench.tissue, desc="tissue")
-    ]
+        false += [c.score for c in found(chest) if not _in_any(c.center_mm, marks)]
+    tissue = [max((c.score for c in found(as_scan(hu))), default=0.0) for hu in tqdm(bench.tissue, desc="tissue")]
     return Answers(np.array(hits), np.sort(false)[::-1], np.array(tissue), len(bench.chests))
 
 
