@@ -21,7 +21,9 @@ from preprocessing.prepare import PreparedScan
 from preprocessing.volume import Volume
 
 GRID = AnchorGrid((4, 8, 16), stride=4)
-TINY = ModelSettings(widths=(4, 4, 4, 4), head_width=4, anchor_sizes_mm=(4.0, 8.0, 16.0), cell_center=1.5, levels=(1,))
+TINY = ModelSettings(
+    widths=(4, 4, 4, 4), head_width=4, anchor_sizes_mm=(4.0, 8.0, 16.0), cell_center=1.5, levels=(1,), coarse_logit=0.0
+)
 
 
 def truth(nodules: list[tuple[float, ...]], ignored: list[tuple[float, ...]] = (), cells: int = 8) -> Truth:

@@ -17,7 +17,12 @@ from runs.training.weights import save_weights
 def tiny_detector(folder: Path) -> Path:
     torch.manual_seed(0)
     model = ModelSettings(
-        widths=(4, 8, 8, 8), head_width=8, anchor_sizes_mm=(4.0, 8.0, 14.0, 24.0), cell_center=1.5, levels=(1,)
+        widths=(4, 8, 8, 8),
+        head_width=8,
+        anchor_sizes_mm=(4.0, 8.0, 14.0, 24.0),
+        cell_center=1.5,
+        levels=(1,),
+        coarse_logit=0.0,
     )
     network = build_network(model)
     torch.nn.init.constant_(network.scores[-1].bias, -3.0)  # above the threshold: untrained candidates all over

@@ -99,12 +99,14 @@ class DetectorModel(nn.Module, ABC):
         pad_multiple: sides of its patches are multiples of this.
         levels: edges of the voxels it looks at, in those of a prepared scan: 1, and 2 if it knows masses at half the
             resolution (`detection.levels`).
+        coarse_logit: added to the logits of the second level's scores, see `detection.levels.raised`.
         preparation: the pictures it is shown.
         inference: its own numbers, where the user states none.
     """
 
     pad_multiple: int = 16
     levels: tuple[int, ...] = (1,)
+    coarse_logit: float = 0.0
     preparation: Preparation = Preparation()
     inference: Inference = Inference()
 

@@ -24,7 +24,7 @@ class CompactModel(DetectorModel):
         self.network = build_network(settings).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.grid = AnchorGrid(settings.anchor_sizes_mm, STRIDE, settings.cell_center)
         self.criterion = DetectionCriterion(self.grid)
-        self.levels = tuple(settings.levels)
+        self.levels, self.coarse_logit = tuple(settings.levels), settings.coarse_logit
 
     def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:
         """`loss_score` and `loss_box`."""
@@ -54,7 +54,8 @@ class CompactModel(DetectorModel):
         light = CompactModel.__new__(CompactModel)
         DetectorModel.__init__(light)
         light.network = fused(self.network)
-        light.grid, light.criterion, light.levels = self.grid, self.criterion, self.levels
+        light.grid, light.criterion = self.grid, self.criterion
+        light.levels, light.coarse_logit = self.levels, self.coarse_logit
         return light.eval()
 
 
@@ -74,4 +75,5 @@ def settings_of(values: Mapping[str, Any]) -> ModelSettings:
         anchor_sizes_mm=tuple(values["anchor_sizes_mm"]),
         cell_center=float(values.get("cell_center", STRIDE / 2)),
         levels=tuple(values.get("levels", (1,))),
+        coarse_logit=float(values.get("coarse_logit", 0.0)),
     )

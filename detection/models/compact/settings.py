@@ -15,6 +15,8 @@ class ModelSettings:
 
     Attributes:
         levels: what the network looks at: 1 the scan as prepared, 2 at half its resolution, for masses.
+        coarse_logit: added to the logits of what is found at half resolution, where false positives have lower scores
+            than the finer level's: so a mass takes its place before them.
         kind: which detector: the folder under `detection/models`.
         widths: channels at strides 2, 4, 8, 16.
         head_width: channels at the output stride.
@@ -27,6 +29,7 @@ class ModelSettings:
     anchor_sizes_mm: tuple[float, ...]
     cell_center: float
     levels: tuple[int, ...]
+    coarse_logit: float
     kind: str = "compact"
     preparation: ClassVar[Preparation] = Preparation()
 

@@ -1,0 +1,85 @@
+"""`python -m detection.average weights=[a,b] out=c.safetensors`: the mean of trainings that began at one place.
+
+The mean of a detector and of its continuation finds what either learnt, and is surer than both where they differ
+(Wortsman et al. 2022, "Model soups", arXiv 2203.05482).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detection.detector import read_weights
+from runs.entry import UsageError, run
+from runs.training.weights import save_weights
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AverageSettings:
+    """What `detection.average` takes.
+
+    Attributes:
+        weights: names or paths; all of one detector with the same settings.
+        out: the file to write, `.safetensors`; its card, that of the last, goes beside it.
+        coarse_logit: of a detector with two levels, see `detection.levels.raised`; None: that of the last.
+    """
+
+    weights: tuple[str, ...]
+    out: Path
+    coarse_logit: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.weights:
+            raise UsageError("weights= must name at least one detector, got none")
+        if self.out.suffix != ".safetensors":
+            raise UsageError(f"out= must end in .safetensors, got '{self.out}'")
+
+
+def average(settings: AverageSettings) -> None:
+    """Write the mean of the weights, and a card that names them.
+
+    Raises:
+        FileNotFoundError, UsageError: see `read_weights`; or they are of detectors with other settings.
+    """
+    read = [read_weights(weights) for weights in settings.weights]
+    models, cards = zip(*read, strict=True)
+    told = [_without(card["model"], "coarse_logit") for card in cards]
+    for name, other in zip(settings.weights[1:], told[1:], strict=True):
+        if other != told[0]:
+            keys = sorted(key for key in {*told[0], *other} if told[0].get(key) != other.get(key))
+            raise UsageError(f"'{settings.weights[0]}' and '{name}' are of detectors that differ in {', '.join(keys)}")
+    states = [model.weights() for model in models]
+    mean = {
+        key: torch.stack([state[key].double() for state in states]).mean(0).to(first.dtype)
+        if first.is_floating_point()
+        else states[-1][key]
+        for key, first in states[0].items()
+    }
+    card = {key: value for key, value in cards[-1].items() if key not in ("sha256", "figures")}
+    card["name"] = settings.out.stem
+    if settings.coarse_logit is not None:
+        card["model"] = {**card["model"], "coarse_logit": settings.coarse_logit}
+    card["mean_of"] = [{"name": c.get("name", ""), "sha256": c["sha256"]} for c in cards]
+    card["averaged"] = asdict(settings) | {"out": settings.out.name}
+    save_weights(settings.out, mean, card)
+    log.info("weights and card written: %s, %s", settings.out, settings.out.with_suffix(".json").name)
+
+
+def _without(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if k != key}
+
+
+def main() -> None:
+    """Entry point."""
+    run(average, AverageSettings, "detection_average")
+
+
+if __name__ == "__main__":
+    main()
