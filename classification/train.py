@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from classification.bags.fitting import fit_bag
+from classification.bags.fitting import cross_entropy, fit_bag
 from classification.training.engine import answers
 from classification.training.figures import held_out_figures, malignancy_figure
 from classification.training.fit import fit_network, out_of_fold
@@ -22,6 +22,7 @@ from classification.training.simulated_patients import draw_bags, nodule_risks
 from preprocessing.preparation import Preparation
 from runs.entry import run
 from runs.lock import held
+from runs.seeds import seed_of
 from runs.training.card import origin, stated
 from runs.training.figures import figures_of
 from runs.training.loop import ONLY_SPEED
@@ -82,6 +83,8 @@ def train_on(learnt: Samples, kept: Samples, settings: TrainSettings) -> Path:
     unseen = out_of_fold(learnt, settings, settings.out)
     bags = draw_bags(learnt, unseen, settings.patients, settings.inference.top_k, settings.seed)
     bag, loss = fit_bag(settings.bag, bags.inputs, bags.label, settings.seed)
+    fresh_seed = seed_of("classification.bag.fresh", settings.seed)
+    fresh = draw_bags(learnt, unseen, settings.patients, settings.inference.top_k, fresh_seed)
     log.info("training on all %d examples, %d of them nodules", len(learnt), int(learnt.is_nodule.sum()))
     parameters = stated(settings, leave_out=("out", "resume", "logger"))
     told = further_loggers(settings.logger, settings.experiment, parameters, settings.out)
@@ -91,6 +94,7 @@ def train_on(learnt: Samples, kept: Samples, settings: TrainSettings) -> Path:
     scores = {"network": unseen.malignancy.numpy(), "diameter_alone": learnt.diameter_mm}
     card["figures"] = {
         "bag_training_loss": round(loss, 5),
+        "bag_fresh_loss": round(float(cross_entropy(bag(fresh.inputs), fresh.label).detach()), 5),
         "malignancy_4_5_against_1_2_out_of_fold": malignancy_figure(learnt, scores, settings.bootstrap),
     }
     if kept.is_nodule.any():
@@ -149,8 +153,10 @@ def scans_of(samples: Samples) -> list[str]:
 def train_command(settings: TrainSettings) -> dict[str, float]:
     """`train`, for the command line; the figures that a sweep may judge it by, none of them of held-out patients."""
     card = json.loads(train(settings).with_suffix(".json").read_text(encoding="utf-8"))
-    auc = card["figures"]["malignancy_4_5_against_1_2_out_of_fold"].get("network", {})
-    return {**figures_of(settings.out), **({"malignancy_auc_out_of_fold": auc["auc"]} if auc else {})}
+    figures = card["figures"]
+    auc = figures["malignancy_4_5_against_1_2_out_of_fold"].get("network", {})
+    fresh = {name: figures[name] for name in ("bag_fresh_loss",) if name in figures}  # runs of before have none
+    return {**figures_of(settings.out), **fresh, **({"malignancy_auc_out_of_fold": auc["auc"]} if auc else {})}
 
 
 def main() -> None:

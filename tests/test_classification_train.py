@@ -99,8 +99,11 @@ def test_a_sweep_judges_it_by_figures_of_nobody_who_is_held_out(whole: Path) -> 
     figures = train_command(settings(whole))
     card = json.loads((whole / "weights.json").read_text())["figures"]
     losses = {"malignancy_loss", "nodule_loss", "rating_loss"}
-    assert figures.keys() == {*losses, "loss", "malignancy_auc_out_of_fold"}
+    assert figures.keys() == {*losses, "loss", "malignancy_auc_out_of_fold", "bag_fresh_loss"}
     assert figures["loss"] == pytest.approx(sum(figures[name] for name in losses))
+    # Other draws of the same law: near what was fitted, and not the same.
+    assert figures["bag_fresh_loss"] == card["bag_fresh_loss"] != card["bag_training_loss"]
+    assert figures["bag_fresh_loss"] == pytest.approx(card["bag_training_loss"], abs=0.2)
     assert figures["malignancy_auc_out_of_fold"] == card["malignancy_4_5_against_1_2_out_of_fold"]["network"]["auc"]
 
 
@@ -146,7 +149,7 @@ def test_without_anybody_held_out_there_are_no_held_out_figures(
     everyone = balls(24)
     monkeypatch.setattr("classification.train.load_samples", lambda _: (everyone, everyone.at(np.zeros(24, bool))))
     card = json.loads(train(settings(tmp_path)).with_suffix(".json").read_text())
-    assert set(card["figures"]) == {"bag_training_loss", "malignancy_4_5_against_1_2_out_of_fold"}
+    assert set(card["figures"]) == {"bag_training_loss", "bag_fresh_loss", "malignancy_4_5_against_1_2_out_of_fold"}
 
 
 def test_a_finished_run_keeps_its_weights(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
