@@ -26,7 +26,7 @@ def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, f
 
     Returns:
         `diameter_mm` (the candidate's), `mean_diameter_mm`, `long_axis_mm`, `short_axis_mm` (axial, Lung-RADS),
-        `volume_mm3`, `hu_mean`, `hu_sd`, `type`, `solid_share`, `calcification`, `side`, `zone`, `pleura_mm`;
+        `volume_mm3`, `hu_mean`, `hu_sd`, `type`, `solid_share`, `calcification_pattern`, `side`, `zone`, `pleura_mm`;
         `solid_diameter_mm`, the mean diameter of the solid part, where it is part-solid.
     """
     hu, geometry = prepared.volume.hu, prepared.volume.geometry
@@ -47,7 +47,7 @@ def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, f
         "hu_sd": density.sd_hu,
         "type": density.kind,
         "solid_share": density.solid_share,
-        "calcification": density.calcification,
+        "calcification_pattern": density.calcification,
         **part,
         **(NOWHERE if bare else _place(candidate, prepared, nodule)),
     }

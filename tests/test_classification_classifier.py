@@ -132,7 +132,7 @@ def test_measurements_by_hand():
     found = measurements(BIG, scan())
     assert found["volume_mm3"] == pytest.approx(4 / 3 * math.pi * 8**3, rel=0.15)
     assert found["mean_diameter_mm"] == pytest.approx(16, abs=1)
-    assert (found["type"], found["calcification"]) == ("solid", "none")
+    assert (found["type"], found["calcification_pattern"]) == ("solid", "none")
     # The ball's top is at z = 38, that of the mask at 45.5, the pleura the margin of 4 mm below it.
     assert found["pleura_mm"] == pytest.approx(45.5 - 38 - 4, abs=1)
     assert (found["side"], found["zone"]) == ("left", "upper")

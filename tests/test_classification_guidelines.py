@@ -108,7 +108,7 @@ def test_lung_rads_by_its_table(kind: str, size: float, solid: float, category: 
 
 
 def assessed(chance: float, **more: float | str) -> NoduleAssessment:
-    measured = {"type": "solid", "calcification": "none", "zone": "upper", "mean_diameter_mm": 9.0}
+    measured = {"type": "solid", "calcification_pattern": "none", "zone": "upper", "mean_diameter_mm": 9.0}
     attributes = {"spiculation": 2.0, "nodule_probability": chance}
     return NoduleAssessment(
         Candidate("1.2", (0, 0, 0), 9.0, 0.9), 0.3, attributes, {**measured, "long_axis_mm": 10.0, **more}
@@ -117,7 +117,7 @@ def assessed(chance: float, **more: float | str) -> NoduleAssessment:
 
 def test_a_report_is_judged_nodule_by_nodule() -> None:
     """Two of three are rather nodules than not: the count is 2."""
-    nodules = (assessed(0.9), assessed(0.6, calcification="central"), assessed(0.2, zone="lower"))
+    nodules = (assessed(0.9), assessed(0.6, calcification_pattern="central"), assessed(0.2, zone="lower"))
     report = with_guidelines(PatientReport("p", "1.2", 0.4, nodules, 0.01, {"a": "b"}), replace(MAN, age=None))
     first, calcified, third = (n.measurements for n in report.nodules)
     assert (first["lung_rads"], calcified["lung_rads"]) == ("4A", "1")

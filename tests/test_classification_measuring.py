@@ -31,14 +31,14 @@ def scan_of(share: np.ndarray, hu: float = 40.0) -> np.ndarray:
 @pytest.mark.parametrize("diameter", [8, 12, 20, 30, 60, 100])
 @pytest.mark.parametrize("hu", [40.0, -600.0])
 def test_balls_from_8_to_100_mm_are_measured(diameter: int, hu: float) -> None:
-    """The outline runs where a reader's does, outside of half the contrast: up to 1.8 mm on the diameter."""
+    """Within 0.8 mm on the diameter, of 60 and 100 mm within 3: axes are extremes and find the noise."""
     n = int(2.2 * diameter) + 20
     center = (n / 2 + 0.3, n / 2 - 0.2, n / 2)
     volume = scan_of((grid((n, n, n), center) ** 2).sum(0) < (diameter / 2) ** 2, hu)
     found = outline(volume, center, diameter)
     axes = axes_of(found, flat(volume.shape))
-    margin = 1.8 if diameter < 60 else 0.06 * diameter
-    assert diameter - 0.5 < axes.short_mm <= axes.long_mm < diameter + margin
+    margin = 0.8 if diameter < 60 else 3.0
+    assert diameter - 0.8 < axes.short_mm <= axes.long_mm < diameter + margin
     assert (diameter - 0.5) ** 3 < 6 / np.pi * found.volume_mm3 < (diameter + margin) ** 3
     assert density_of(found, volume).kind == ("solid" if hu > 0 else "ground-glass")
 

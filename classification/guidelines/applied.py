@@ -34,7 +34,7 @@ def _judged(nodule: NoduleAssessment, person: Person, count: int) -> NoduleAsses
     if "type" not in measured:
         return nodule
     kind = cast(NoduleType, measured["type"])
-    benign = measured["calcification"] in BENIGN_CALCIFICATION
+    benign = measured["calcification_pattern"] in BENIGN_CALCIFICATION
     spiculated = nodule.attributes.get("spiculation", 1.0) >= SPICULATED
     mean, solid = (float(measured.get(f"{name}_diameter_mm", 0.0)) for name in ("mean", "solid"))
     more: dict[str, float | str] = {"lung_rads": lung_rads(RatedNodule(kind, mean, solid, benign, spiculated))}

@@ -21,9 +21,9 @@ from preprocessing.resample import coarsened
 FloatMap = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-# Chosen on every sixth nodule of LIDC (boxes) and every second of those in their surroundings.
-LEVEL = 0.25  # of the way from lung to nodule; readers outline generously
-PULL = 1.5  # what a radius of distance is worth, in the same unit
+# Chosen on every sixth nodule of LIDC (boxes) and every third of those in their surroundings.
+LEVEL = 0.5  # of the way from lung to nodule
+PULL = 2.0  # what a radius of distance is worth, in the same unit
 NECK = 0.4  # of the radius: what is thinner is cut off
 LEAST_CONTRAST_HU = 120.0
 LUNG_HU = -850.0

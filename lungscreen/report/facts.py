@@ -28,8 +28,8 @@ def _measured(measured: Measured) -> list[tuple[str, str]]:
         found.append(("Density", f"{_number(measured, 'hu_mean', 0)} ± {_number(measured, 'hu_sd', 0)} HU"))
     if "solid_diameter_mm" in measured:
         found.append(("Solid part", f"mean {_number(measured, 'solid_diameter_mm', 1)} mm"))
-    if measured.get("calcification", "none") != "none":
-        found.append(("Calcification", str(measured["calcification"])))
+    if measured.get("calcification_pattern", "none") != "none":
+        found.append(("Calcification", str(measured["calcification_pattern"])))
     if "pleura_mm" in measured:
         found.append(("To the pleura", _distance(float(measured["pleura_mm"]))))
     return [*found, *_guidelines(measured)]
