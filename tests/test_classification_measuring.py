@@ -55,6 +55,18 @@ def test_wall_and_vessel_are_cut_off() -> None:
     assert np.ptp(np.argwhere(whole)[:, 2]) < 17
 
 
+def test_ground_glass_at_a_rib_and_a_cavity_are_kept_apart_from_what_is_denser() -> None:
+    z, y, x = grid((60, 60, 60), (30, 30, 30))
+    away = np.sqrt(z**2 + y**2 + x**2)
+    glass, cavity = away < 7, (away < 12) & (away > 8)
+    at_rib = scan_of(glass, -500) + np.where(x > 8, 1000, 0)
+    for volume, diameter, truth in ((at_rib.astype(np.int16), 14, glass), (scan_of(cavity), 24, away < 12)):
+        found = outline(volume, (30, 30, 30), diameter)
+        whole = np.zeros(volume.shape, bool)
+        whole[found.window] = found.mask
+        assert 2 * (whole & truth).sum() / (whole.sum() + truth.sum()) > 0.8
+
+
 def test_a_seed_off_centre_and_a_diameter_off_by_a_fifth_change_little() -> None:
     ball = (grid((50, 50, 50), (25, 25, 25)) ** 2).sum(0) < 64
     volume = scan_of(ball)

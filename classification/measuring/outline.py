@@ -24,6 +24,7 @@ Mask = npt.NDArray[np.bool_]
 # Chosen on every sixth nodule of LIDC (boxes) and every third of those in their surroundings.
 LEVEL = 0.5  # of the way from lung to nodule
 PULL = 2.0  # what a radius of distance is worth, in the same unit
+DENSEST = 1.25  # a rib beside ground glass is not believed for being denser still
 NECK = 0.4  # of the radius: what is thinner is cut off
 LEAST_CONTRAST_HU = 120.0
 LUNG_HU = -850.0
@@ -94,7 +95,7 @@ def _share(hu: FloatMap, seed: npt.NDArray[np.float64], radius: float) -> FloatM
     away = _distance(hu.shape, seed)
     smooth = ndimage.gaussian_filter(hu, 0.5, mode="nearest")
     inside, lung = _levels(smooth, away, radius)
-    dense = (smooth - lung) / max(inside - lung, LEAST_CONTRAST_HU)
+    dense = np.minimum((smooth - lung) / max(inside - lung, LEAST_CONTRAST_HU), DENSEST)
     off = away / radius - 1
     kept = _one_piece(dense - LEVEL - PULL * off > 0, away, NECK * radius)
     # A border voxel is nodule by as much as it is denser than lung; what is deep inside is nodule whatever its HU.
@@ -104,8 +105,11 @@ def _share(hu: FloatMap, seed: npt.NDArray[np.float64], radius: float) -> FloatM
 
 
 def _levels(smooth: FloatMap, away: FloatMap, radius: float) -> tuple[float, float]:
-    """HU of the nodule, from its middle, and of the lung around it, from a shell of 5 voxels."""
-    inside = float(np.percentile(smooth[away <= max(1.5, radius / 2, float(away.min()))], 70))
+    """HU of the nodule, by its middle or (a cavity) all of it, and of the lung, by a shell of 5 voxels around it."""
+    inside = max(
+        float(np.percentile(smooth[away <= max(1.5, share * radius, float(away.min()))], percent))
+        for share, percent in ((0.5, 70), (1.0, 60))
+    )
     shell = smooth[(away > radius + 1) & (away < radius + 6)]
     lung = shell[shell < -500]
     return inside, float(np.median(lung)) if len(lung) > 20 else LUNG_HU
