@@ -17,7 +17,13 @@ from preprocessing.intake.scan import Scan, SeriesKind
 from runs.csv_text import write_csv
 
 # What the column `lungs` says for the code of a warning.
-NOT_WHOLE = {"lungs_cut": "cut", "already_masked": "masked", "lung_mask": "one", "unsearched": "not all searched"}
+NOT_WHOLE = {
+    "lungs_cut": "cut",
+    "already_masked": "masked",
+    "lung_mask": "one",
+    "one_lung": "one",
+    "unsearched": "not all searched",
+}
 PLACE = ("coordX", "coordY", "coordZ", "diameter_mm")
 
 
@@ -121,7 +127,7 @@ def _order(result: Result) -> tuple[Any, ...]:
 def lungs(warnings: Iterable[str]) -> str:
     """`whole`, or in a word or two how they are not, from the codes of the warnings."""
     codes = {warning.partition(":")[0] for warning in warnings}
-    return ", ".join(word for code, word in NOT_WHOLE.items() if code in codes) or "whole"
+    return ", ".join(dict.fromkeys(word for code, word in NOT_WHOLE.items() if code in codes)) or "whole"
 
 
 def _nodule_row(report: PatientReport, rank: int, nodule: NoduleAssessment) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Lungs that the scan does not show whole: cut open by the border of the volume, or cut out of their body.
+"""Lungs not shown or not searched whole: cut by the border of the volume, cut out of their body, filled with fluid.
 
 The body's outline cannot be filled where the border cuts it, so a lung that is open there would be taken for the air
 of the room. What tells them apart is their density: a lung holds blood, the room next to none.
@@ -25,6 +25,14 @@ AERATED_HU = (-970, -500)
 LEAST_AERATED, MOST_DENSE, DENSE_HU = 0.5, 0.4, -300
 # A smaller opening at the border is noise, or the first slice above the diaphragm.
 OPENING_CM2 = 10.0
+# One lung: the border cuts the body at a flank, and the lungs, but for a share at either end, are hardly wider than
+# deep. A pair is 1.7 times as wide as deep, one lung .7 to .85 times.
+FLANK_CM2, PAIR_WIDTH, END_PERCENT = 100.0, 1.1, 2
+# Of the larger lung, on the mirror side and not searched; the heart and a high diaphragm stay below. At the ribs,
+# where fluid gathers and no heart lies, less is worth a word: eight of nine real chests stay below .08.
+UNSEARCHED_SHARE, UNSEARCHED_AT_RIBS = 0.6, 0.09
+# Sheets thinner than twice this are where two lungs differ a little.
+SHEET_VOXELS = 3
 SIDES = (("feet", "head"), ("front", "back"), ("right", "left"))
 
 
@@ -89,3 +97,73 @@ def cut_warnings(lungs: Mask, grid: Geometry) -> tuple[str, ...]:
         return ()
     where = ", ".join(areas)
     return (f"lungs_cut: the border of the scan cuts the lungs ({where}); what lies beyond is not searched",)
+
+
+def one_lung_warnings(lungs: Mask, body: Mask, grid: Geometry) -> tuple[str, ...]:
+    """One sentence when the scan ends at the middle of the body, so that the other lung is not in it.
+
+    Args:
+        lungs: (Z, Y, X), the air of the lungs.
+        body: the same, filled.
+        grid: of both, axes near the patient's.
+    """
+    x, y, z = grid.spacing_mm
+    areas = [float(body[:, :, end].sum()) * y * z / 100 for end in (0, -1)]
+    if max(areas) < FLANK_CM2 or not lungs.any():
+        return ()
+    ends = np.percentile(np.nonzero(lungs)[1:], [END_PERCENT, 100 - END_PERCENT], axis=1)
+    deep, wide = (ends[1] - ends[0]) * [y, x]
+    if wide >= PAIR_WIDTH * deep:
+        return ()
+    side = SIDES[2][int(np.argmax(areas))]
+    what = f"the scan ends in the middle of the body ({side} {max(areas):.0f} cm2) and shows one lung"
+    return (f"one_lung: {what}; the other is not searched",)
+
+
+def unsearched_warnings(
+    lungs: list[Mask], whole: Mask, body: Mask, middle_x: float, grid: Geometry
+) -> tuple[str, ...]:
+    """What lies in the body where one lung has its air and the mirror side has neither air nor is searched.
+
+    Args:
+        lungs: (Z, Y, X), the air of one or two.
+        whole: what is searched.
+        body: the same, filled.
+        middle_x: column of the body's middle.
+        grid: of all.
+    """
+    missed, at_ribs = np.zeros_like(body), np.zeros_like(body)
+    for lung in lungs:
+        mirror = mirrored(lung, middle_x)
+        lost = mirror & body & ~whole
+        missed |= lost
+        if lost.any():
+            at_ribs |= ndimage.binary_opening(lost & _outer_half(mirror, middle_x), iterations=SHEET_VOXELS)
+    larger = max(int(lung.sum()) for lung in lungs)
+    if missed.sum() < UNSEARCHED_SHARE * larger:
+        missed = at_ribs
+    share = float(missed.sum()) / larger
+    if share < UNSEARCHED_AT_RIBS:
+        return ()
+    size = missed.sum() * grid.voxel_volume_mm3 / 1000
+    return (
+        f"unsearched: {size:.0f} ml where the other side has lung are not searched, {share:.0%} of the larger lung "
+        "(fluid, a collapsed lobe, a high diaphragm or a large mass)",
+    )
+
+
+def mirrored(lung: Mask, middle_x: float) -> Mask:
+    """The other side of the body's middle."""
+    z, y, x = np.nonzero(lung)
+    mirrored_x = np.rint(2 * middle_x - x).astype(int)
+    inside = (mirrored_x >= 0) & (mirrored_x < lung.shape[2])
+    mirror = np.zeros_like(lung)
+    mirror[z[inside], y[inside], mirrored_x[inside]] = True
+    return mirror
+
+
+def _outer_half(lung: Mask, middle_x: float) -> Mask:
+    """Voxels on the side of the lung's centre that is away from the middle."""
+    x = np.nonzero(lung)[2].mean()
+    columns = np.arange(lung.shape[2])
+    return np.broadcast_to(columns >= x if x >= middle_x else columns <= x, lung.shape)

@@ -22,7 +22,14 @@ from scipy.spatial import ConvexHull, QhullError
 from torch.nn import functional
 
 from preprocessing.geometry import Geometry
-from preprocessing.lung_borders import cut_out, cut_warnings, open_lungs
+from preprocessing.lung_borders import (
+    cut_out,
+    cut_warnings,
+    mirrored,
+    one_lung_warnings,
+    open_lungs,
+    unsearched_warnings,
+)
 from preprocessing.resample import sample_mask
 from preprocessing.volume import Volume
 
@@ -38,8 +45,6 @@ CLOSING_MM = 18.0
 # A hull that grows a section by more spans the liver's dome or the heart (grt123 used 1.5 at training).
 HULL_GROWTH = 1.4
 MARGIN_MM = 4.0
-# Of the larger lung, on the mirror side and not searched; the heart and a high diaphragm stay below.
-UNSEARCHED_SHARE = 0.6
 # Code of the warning that nothing looked like a lung.
 NO_LUNGS = "no_lungs"
 
@@ -93,7 +98,7 @@ def _lungs_on_coarse_grid(hu: npt.NDArray[np.int16], grid: Geometry) -> tuple[Ma
     air, mask[window], warnings = _lungs_in_body(hu[window], body[window], grid)
     shown = np.zeros(hu.shape, bool)
     shown[window] = air
-    return mask, (*warnings, *cut_warnings(shown, grid))
+    return mask, (*warnings, *cut_warnings(shown, grid), *one_lung_warnings(shown, body, grid))
 
 
 def _lungs_in_body(hu: npt.NDArray[np.int16], body: Mask, grid: Geometry) -> tuple[Mask, Mask, tuple[str, ...]]:
@@ -110,33 +115,7 @@ def _lungs_in_body(hu: npt.NDArray[np.int16], body: Mask, grid: Geometry) -> tup
     whole &= body
     whole |= np.logical_or.reduce(lungs)
     whole = _grown(fill_voids.fill(whole), MARGIN_MM, grid)
-    return np.logical_or.reduce(found), whole, (*warnings, *_unsearched(found, whole, body, middle_x, grid))
-
-
-def _unsearched(lungs: list[Mask], whole: Mask, body: Mask, middle_x: float, grid: Geometry) -> tuple[str, ...]:
-    """What lies in the body where one lung has its air and the mirror side has neither air nor is searched."""
-    missed = np.zeros_like(body)
-    for lung in lungs:
-        missed |= _mirrored(lung, middle_x)
-    missed &= body & ~whole
-    share = float(missed.sum()) / max(int(lung.sum()) for lung in lungs)
-    if share < UNSEARCHED_SHARE:
-        return ()
-    size = missed.sum() * grid.voxel_volume_mm3 / 1000
-    return (
-        f"unsearched: {size:.0f} ml where the other side has lung are not searched, {share:.0%} of the larger lung "
-        "(fluid, a collapsed lobe, a high diaphragm or a large mass)",
-    )
-
-
-def _mirrored(lung: Mask, middle_x: float) -> Mask:
-    """The other side of the body's middle."""
-    z, y, x = np.nonzero(lung)
-    mirrored_x = np.rint(2 * middle_x - x).astype(int)
-    inside = (mirrored_x >= 0) & (mirrored_x < lung.shape[2])
-    mirror = np.zeros_like(lung)
-    mirror[z[inside], y[inside], mirrored_x[inside]] = True
-    return mirror
+    return np.logical_or.reduce(found), whole, (*warnings, *unsearched_warnings(found, whole, body, middle_x, grid))
 
 
 def _body(hu: npt.NDArray[np.int16]) -> Mask:
@@ -210,7 +189,7 @@ def _complete_pair(lungs: list[Mask], body: Mask, grid: Geometry) -> tuple[list[
     middle = float(np.nonzero(body)[2].mean())
     if len(lungs) == 1 and abs(float(np.nonzero(lungs[0])[2].mean()) - middle) * grid.spacing_mm[0] < 25:
         return lungs, ()  # one component across the middle: two lungs that would not part
-    mirror = _mirrored(lungs[0], middle) & body & ~lungs[0]
+    mirror = mirrored(lungs[0], middle) & body & ~lungs[0]
     share = sizes[1] / sizes[0] if len(lungs) == 2 else 0.0
     warning = (
         f"lung_mask: one lung has {share:.0%} of the other's air (collapsed, filled or cut); "

@@ -61,3 +61,4 @@ def test_each_study_of_an_id_has_its_row_and_the_newest_is_marked(tmp_path: Path
 def test_whether_the_lungs_were_whole() -> None:
     assert lungs(["missing_slices: one", "mixed_rescale: two"]) == "whole"
     assert lungs(["lungs_cut: at the feet", "lung_mask: one lung"]) == "cut, one"
+    assert lungs(["one_lung: the scan ends in the middle"]) == "one"

@@ -135,7 +135,7 @@ def test_masses_on_the_wall(diameter: int) -> None:
     assert at(mask, volume.geometry, TUMOUR_MM)
 
 
-@pytest.mark.parametrize("height", [120, 160])
+@pytest.mark.parametrize("height", [80, 100, 120, 160])
 def test_fluid_is_searched_or_said(height: int) -> None:
     volume = simple_chest(fluid=height)
     mask, warnings = lung_mask(volume)
