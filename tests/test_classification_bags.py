@@ -171,4 +171,4 @@ def test_unknown_bags_and_settings_are_refused_by_name() -> None:
     with pytest.raises(UsageError, match=r"bag\.hidden"):
         settings_of({"kind": "maximum", "hidden": 3, **known})
     with pytest.raises(UsageError, match=r"bag\.k must be a number for top_k_logistic"):
-        build_bag(settings_of({"kind": "top_k_logistic", **known}))
+        settings_of({"kind": "top_k_logistic", **known})

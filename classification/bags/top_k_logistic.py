@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -10,7 +12,24 @@ from classification.bags.features import FEATURES, features
 from classification.bags.interface import Bag, BagInputs, BagSettings, ranks
 from runs.entry import UsageError
 
-SETTINGS = BagSettings
+
+@dataclass(frozen=True, kw_only=True)
+class TopKSettings(BagSettings):
+    """Of the regression: k is the number of ranks."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.k is None:
+            raise UsageError("bag.k must be a number for top_k_logistic, which has weights for each rank; got null")
+
+    @property
+    def ranks(self) -> int:
+        """How many nodules have weights of their own."""
+        assert self.k is not None
+        return self.k
+
+
+SETTINGS = TopKSettings
 
 
 class TopKLogistic(Bag):
@@ -38,12 +57,6 @@ class TopKLogistic(Bag):
         return (own * functional.pad(features(inputs), (0, 1), value=1.0)).sum(-1)
 
 
-def build(settings: BagSettings) -> TopKLogistic:
-    """With weights of 0.
-
-    Raises:
-        UsageError: no k.
-    """
-    if settings.k is None:
-        raise UsageError("bag.k must be a number for top_k_logistic, which has weights for each rank; got null")
-    return TopKLogistic(settings.k)
+def build(settings: TopKSettings) -> TopKLogistic:
+    """With weights of 0."""
+    return TopKLogistic(settings.ranks)
