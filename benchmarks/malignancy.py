@@ -2,8 +2,8 @@
 
 747 nodules of `lidc_nodules`, rated 4-5 against 1-2, five folds of whole patients. Logistic regressions of what
 `classification.measurements` measures from the readers' centre and diameter; nothing is chosen on the folds. This is
-what a network has to beat. Intervals: 1,000 bootstraps by patient. The rank correlation is over all nodules, those rated 3
-included.
+what a network has to beat. Intervals: 1,000 bootstraps by patient. The rank correlation is over all nodules, those
+rated 3 included.
 """
 
 from __future__ import annotations
