@@ -1,4 +1,4 @@
-"""`python -m benchmarks.malignancy`: how far size and measurements alone tell what LIDC's readers found suspicious.
+"""`python -m benchmarks.nodules.malignancy`: how far measurements alone tell what LIDC's readers found suspicious.
 
 747 nodules of `lidc_nodules`, rated 4-5 against 1-2, five folds of whole patients. Logistic regressions of what
 `classification.measurements` measures from the readers' centre and diameter; nothing is chosen on the folds. This is
@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.outlines import Drawn, boxes, outlined
+from benchmarks.nodules.outlines import Drawn, boxes, outlined
 from classification.measuring.axes import axes_of
 from classification.measuring.density import density_of
 from classification.training.figures import auc_figure
@@ -41,7 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 def main() -> None:
     """Print a line for each model."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.malignancy", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.nodules.malignancy", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     folder = parser.parse_args().data / "lidc_nodules"
     rating = np.array([n.ratings["malignancy"] for n in read_nodule_folder(folder, ("malignancy",))])

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.outlines`: the outlines and measurements of nodules against what LIDC's readers drew.
+"""`python -m benchmarks.nodules.outlines`: the outlines and measurements of nodules against what LIDC's readers drew.
 
 `lidc_nodules`: 747 nodules in boxes that hardly reach beyond them along z; `lidc_context`: 92 in cubes of 51 mm. A
 contour of LIDC runs on the first pixel outside of the nodule, and the masks hold it: each slice loses its outermost
@@ -50,7 +50,7 @@ class Drawn:
 
 def main() -> None:
     """Print a table and, with --pictures, write the worst."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.outlines", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.nodules.outlines", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--pictures", type=Path, help="folder for the worst outlines")
     args = parser.parse_args()
