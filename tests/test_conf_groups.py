@@ -43,7 +43,7 @@ OPTIONS = {
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},
         "bag": {"leaky_noisy_or", "noisy_or", "maximum", "attention", "top_k_logistic"},
-        "patients": {"anybody", "compact_v3"}, "experiment": {"nodule_mil"}, "sweep": {"grid", "optuna", "bags"},
+        "patients": {"anybody", "compact_v4"}, "experiment": {"nodule_mil"}, "sweep": {"grid", "optuna", "bags"},
     },
 }  # fmt: skip
 # Of the commands that measure.
@@ -148,7 +148,7 @@ def test_where_a_value_came_from_makes_no_other_run() -> None:
     assert fingerprint("detection", "experiment=compact_context", *elsewhere) == chosen
     assert fingerprint("detection", "experiment=compact_context", "sampling.patch=80") != chosen
     mil = fingerprint("classification", "experiment=nodule_mil")
-    assert fingerprint("classification", "data=lidc_ratings", "patients=compact_v3", "trainer.steps=850") == mil
+    assert fingerprint("classification", "data=lidc_ratings", "patients=compact_v4", "trainer.steps=850") == mil
 
 
 def test_the_context_data_are_those_of_the_shipped_detector() -> None:
