@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,6 @@ def average(settings: AverageSettings) -> None:
     if settings.coarse_logit is not None:
         card["model"] = {**card["model"], "coarse_logit": settings.coarse_logit}
     card["mean_of"] = [{"name": c.get("name", ""), "sha256": c["sha256"]} for c in cards]
-    card["averaged"] = asdict(settings) | {"out": settings.out.name}
     save_weights(settings.out, mean, card)
     log.info("weights and card written: %s, %s", settings.out, settings.out.with_suffix(".json").name)
 

@@ -25,7 +25,7 @@ from runs.entry import UsageError
 from runs.training.weights import load_weights, misfit
 
 SHIPPED = Path(__file__).parent / "weights"
-DEFAULT_KIND, DEFAULT_WEIGHTS = "compact", "compact-v3"
+DEFAULT_KIND, DEFAULT_WEIGHTS = "compact", "compact-v4"
 
 
 @dataclass(frozen=True)
