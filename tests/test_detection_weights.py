@@ -135,7 +135,7 @@ def test_what_is_no_such_network_is_refused_by_what_is_wrong(tmp_path: Path, con
 def test_a_path_that_is_not_there_and_a_detector_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no weights at '.*none\.pt'; fetch the published ones: curl"):
         load_detector(tmp_path / "none.pt", None, NAME)
-    with pytest.raises(UsageError, match="model must be one of compact, monai_luna16, got nope"):
+    with pytest.raises(UsageError, match="model must be one of compact, grt123, monai_luna16, got nope"):
         load_detector(None, None, "nope")
     with pytest.raises(FileNotFoundError, match=r"one of \['monai_luna16'\]"):
         load_detector("unheard-of")
@@ -153,7 +153,7 @@ def test_every_command_takes_a_detectors_name(settings: Any, command: str, more:
     """`model=` is a group of Hydra's, so on the command line it brings all numbers of the detector along."""
     assert compose_settings(settings, command, more).model is None
     assert compose_settings(settings, command, [*more, "model=monai_luna16", "weights=my model.pt"]).model == NAME
-    with pytest.raises(UsageError, match="model must be one of compact, monai_luna16, got another network's"):
+    with pytest.raises(UsageError, match="model must be one of compact, grt123, monai_luna16, got another network's"):
         compose_settings(settings, command, [*more, "model=nodule_network"])
     with pytest.raises(HydraException, match="nope"):
         compose_settings(settings, command, [*more, "model=nope"])
