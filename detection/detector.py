@@ -92,7 +92,8 @@ class NoduleDetector:
             boxes = fine_boxes(boxes, step)
             if step > 1:
                 masses = of_masses(boxes, lung_mask)
-                boxes, scores = boxes[masses], raised(scores[masses], self.model.coarse_logit)
+                boxes, scores = boxes[masses], scores[masses]
+                scores = raised(boxes, scores, self.model.coarse_logit)
             all_boxes.append(boxes)
             all_scores.append(scores)
         boxes, scores = torch.cat(all_boxes), torch.cat(all_scores)

@@ -17,6 +17,8 @@ from preprocessing.resample import coarsened_mask
 
 # From here on a box of a coarse level counts: below, the finer one knows better.
 LEAST_COARSE_MM = 24.0
+# From here on it is a mass, and scored as one.
+LEAST_RAISED_MM = 30.0
 # The mask loses much of a large mass at the wall or the hilum: its centre may lie so many millimetres outside.
 COARSE_REACH = 40.0
 # A box so much smaller than a better one that holds its centre is a part of the same thing.
@@ -60,9 +62,13 @@ def of_masses(boxes: torch.Tensor, lung_mask: npt.NDArray[np.bool_]) -> torch.Te
     return counted
 
 
-def raised(scores: torch.Tensor, by: float) -> torch.Tensor:
-    """Scores (N,) in [0, 1] with so much added to their logits; the order stays."""
-    return scores if by == 0 else torch.sigmoid(torch.logit(scores, eps=1e-6) + by)
+def raised(boxes: torch.Tensor, scores: torch.Tensor, by: float) -> torch.Tensor:
+    """Scores (N,) in [0, 1] of a coarse level's boxes (N, 6), with so much added to the logits of masses.
+
+    Only from 30 mm on: what is smaller the finer level knows too, and vessels at the hilum look like it.
+    """
+    edges = (boxes[:, 3:] - boxes[:, :3]).mean(1)
+    return torch.where(edges >= LEAST_RAISED_MM, torch.sigmoid(torch.logit(scores, eps=1e-6) + by), scores)
 
 
 def without_parts(boxes: torch.Tensor) -> torch.Tensor:

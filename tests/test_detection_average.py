@@ -56,10 +56,10 @@ def test_detectors_that_differ_are_refused_by_the_key(tmp_path: Path) -> None:
         compose_settings(AverageSettings, "detection_average", ["weights=[]", "out=a.safetensors"])
 
 
-def test_scores_are_raised_by_their_logits() -> None:
-    scores = torch.tensor([0.5, 0.2, 0.0, 1.0])
-    assert raised(scores, 0.0) is scores
-    # Odds of 1 and of 1 to 4, times e.
+def test_scores_of_masses_are_raised_by_their_logits() -> None:
+    scores = torch.tensor([0.5, 0.2, 0.2])
+    boxes = torch.tensor([[0.0, 0, 0, 30, 30, 30], [5.0, 5, 5, 45, 45, 45], [0.0, 0, 0, 29, 29, 29]])
+    # Odds of 1 and of 1 to 4, times e; under 30 mm they stay.
     e = 2.718281828
-    torch.testing.assert_close(raised(scores, 1.0)[:2], torch.tensor([e / (1 + e), e / (4 + e)]))
-    assert bool((raised(scores, 1.0).diff() != 0).all())
+    torch.testing.assert_close(raised(boxes, scores, 1.0), torch.tensor([e / (1 + e), e / (4 + e), 0.2]))
+    torch.testing.assert_close(raised(boxes, scores, 0.0), scores)

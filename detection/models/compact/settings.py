@@ -15,7 +15,7 @@ class ModelSettings:
 
     Attributes:
         levels: what the network looks at: 1 the scan as prepared, 2 at half its resolution, for masses.
-        coarse_logit: added to the logits of what is found at half resolution, where false positives have lower scores
+        coarse_logit: added to the logits of masses found at half resolution, where false positives have lower scores
             than the finer level's: so a mass takes its place before them.
         kind: which detector: the folder under `detection/models`.
         widths: channels at strides 2, 4, 8, 16.
