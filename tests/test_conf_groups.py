@@ -20,7 +20,10 @@ from classification.bags.interface import build_bag
 from classification.training.settings import TrainSettings as ClassificationSettings
 from classification.training.settings import deciding
 from detection.cross_validate import CrossValidateSettings
+from detection.evaluate import EvaluateSettings
 from detection.training.settings import TrainSettings as DetectionSettings
+from phantom.make import CohortSettings
+from preprocessing.download import DownloadSettings
 from runs.entry import UsageError, compose_settings, register_schema
 
 ROOT = Path(conf.__file__).parent
@@ -43,7 +46,8 @@ OPTIONS = {
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},
         "bag": {"leaky_noisy_or", "noisy_or", "maximum", "attention", "top_k_logistic"},
-        "patients": {"anybody", "compact_v4"}, "experiment": {"nodule_mil"}, "sweep": {"grid", "optuna", "bags"},
+        "simulated_patients": {"anybody", "compact_v4"}, "experiment": {"nodule_mil"},
+        "sweep": {"grid", "optuna", "bags"},
     },
 }  # fmt: skip
 # Of the commands that measure.
@@ -59,6 +63,14 @@ def test_every_option_is_somebodys() -> None:
     everybody = [*OPTIONS.values(), MEASURING]
     stated = {(group, name) for groups in everybody for group, names in groups.items() for name in names}
     assert stated == set(FILES)
+
+
+def test_no_group_hides_an_option_of_another_command() -> None:
+    """Hydra takes `patients=50` for a choice from conf/patients/ if there is one, whichever command it is said to."""
+    groups = {group for group, _ in FILES}
+    for settings in (CohortSettings, DownloadSettings, EvaluateSettings):
+        assert not groups & {field.name for field in fields(settings)}
+    assert compose_settings(CohortSettings, "phantom", ["out=x", "patients=3"]).patients == 3
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -148,7 +160,9 @@ def test_where_a_value_came_from_makes_no_other_run() -> None:
     assert fingerprint("detection", "experiment=compact_context", *elsewhere) == chosen
     assert fingerprint("detection", "experiment=compact_context", "sampling.patch=80") != chosen
     mil = fingerprint("classification", "experiment=nodule_mil")
-    assert fingerprint("classification", "data=lidc_ratings", "patients=compact_v4", "trainer.steps=850") == mil
+    assert (
+        fingerprint("classification", "data=lidc_ratings", "simulated_patients=compact_v4", "trainer.steps=850") == mil
+    )
 
 
 def test_the_context_data_are_those_of_the_shipped_detector() -> None:
