@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from detection.candidate import Candidate
-from detection.levels import coarse_mask, fine_boxes, of_masses, raised, without_parts
+from detection.levels import LEAST_OUTSIDE, coarse_mask, fine_boxes, of_masses, raised, without_parts
 from detection.models.compact.boxes import suppress
 from detection.models.interface import DetectorModel, Inference, chosen_kind, kind_of, model_of
 from detection.tiling import tiles
@@ -92,6 +92,7 @@ class NoduleDetector:
             boxes = fine_boxes(boxes, step)
             if step > 1:
                 masses = of_masses(boxes, lung_mask)
+                masses &= _in_mask(boxes, lung_mask) | (scores >= LEAST_OUTSIDE)
                 boxes, scores = boxes[masses], scores[masses]
                 scores = raised(boxes, scores, self.model.coarse_logit)
             all_boxes.append(boxes)

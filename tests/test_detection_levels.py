@@ -106,6 +106,23 @@ def test_a_scan_is_searched_at_both_levels(edge: float) -> None:
     assert found[1:] == ([(2 * edge, 0.9, (60.5 - 10, 50.5 - 20, 40.5 - 30))] if edge == 20 else [])
 
 
+@pytest.mark.parametrize(("hu_there", "listed"), [(-880, False), (-840, True)])
+def test_outside_of_the_mask_a_mass_needs_more_of_a_score(hu_there: int, listed: bool) -> None:
+    """The stand-in's score is the brightness: .086 and .114 of the window from -1000 to 400 HU."""
+    hu = np.full((96, 96, 96), -1000, np.int16)
+    hu[40:42, 50:52, 60:62] = hu_there
+    hu[90, 80, 70] = hu_there + 50  # the finer level's
+    geometry = Geometry(hu.shape, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
+    mask = np.zeros(hu.shape, bool)
+    mask[40, 50, 40:50] = True
+    outside = PreparedScan(Volume(hu, geometry, "1.2"), mask, geometry)
+    found = [c for c in NoduleDetector(Brightest(20.0)).detect(outside) if c.diameter_mm == 40]
+    assert bool(found) is listed
+    # In the mask either counts.
+    inside = PreparedScan(outside.volume, np.ones(hu.shape, bool), geometry)
+    assert [c for c in NoduleDetector(Brightest(20.0)).detect(inside) if c.diameter_mm == 40]
+
+
 def test_a_halved_chest_keeps_its_marks_on_its_nodules() -> None:
     chest = host([(40, 50, 60, 16), (80, 80, 80, 6)], [(90, 30, 30, 40)])
     small = halved(chest, weight=0.25)

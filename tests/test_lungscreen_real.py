@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from detection.candidate import read_candidates
-from detection.levels import LEAST_COARSE_MM
 from lungscreen.classify import ClassifySettings, classify
 from preprocessing.annotations import read_annotations
 from preprocessing.intake.find import find_scans
@@ -64,9 +63,4 @@ def test_jpeg_2000_and_thick_slices_go_through_and_candidates_lie_in_the_lungs(r
         prepared = prepare_scan(scan)
         for candidate in found[scan.series_uid]:
             index = np.rint(prepared.volume.geometry.to_voxel(candidate.center_mm)).astype(int)
-            if candidate.diameter_mm < LEAST_COARSE_MM:
-                assert prepared.lung_mask[tuple(index)]
-            else:
-                # The mask may leave a mass out; then its ball reaches what is left of the lung.
-                away = np.linalg.norm(np.argwhere(prepared.lung_mask) - index, axis=1).min()
-                assert away <= candidate.diameter_mm / 2 + 1
+            assert prepared.lung_mask[tuple(index)]
