@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.context import ask, load_bench, report
+from benchmarks.training import learn
 from detection.detector import load_detector
 from detection.models.interface import build_model
 from detection.train import load_patches, train
@@ -94,17 +95,12 @@ def seconds_a_step(settings: TrainSettings, patches: HybridPatches) -> float:
     """CPU seconds of a batch made and learnt from; numbers that no training uses, so nothing is seen twice."""
     module = DetectorTraining(build_model(settings.model), settings.optimizer, settings.trainer.steps)
     optimizer = torch.optim.AdamW(module.parameters(), settings.optimizer.lr)
-    bf16 = settings.trainer.precision.startswith("bf16")
     spent = []
     for batch in range(10**6, 10**6 + 1 + TIMED):
         before = time.process_time()
         size = settings.trainer.batch
         images, truth = collate([patches[size * batch + k] for k in range(size)])
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            terms = module.model.loss(images, truth)
-        optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        learn(module, optimizer, images, truth, settings.trainer.precision)
         spent.append(time.process_time() - before)
     return sum(spent[1:]) / TIMED
 

@@ -7,7 +7,6 @@ chests came with are neither found nor false.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 from benchmarks.held_out.blended import HybridScan, RatedCrop, contrast_hu, hybrid_scan
 from benchmarks.held_out.chests import load_chests
-from benchmarks.held_out.making import ahead
+from benchmarks.held_out.making import ahead, arguments
 from benchmarks.held_out.measured import CONTRAST, Asked, curves, difference, figures, table
 from benchmarks.held_out.pictures import Album
 from detection.detector import load_detector
@@ -37,14 +36,7 @@ SCANS = 60
 
 def main() -> None:
     """Print the tables, and write figures and pictures when asked to."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.hybrid", description=__doc__)
-    parser.add_argument("weights", nargs="+", help="names or paths; the first is compared with the others")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the real data")
-    parser.add_argument("--scans", type=int, default=SCANS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="json of all figures")
-    parser.add_argument("--pictures", type=Path, help="folder for the worst misses and false positives")
-    args = parser.parse_args()
+    args = arguments("python -m benchmarks.hybrid", __doc__, SCANS)
     detectors = {name: load_detector(name) for name in args.weights}
     asked = {name: Asked() for name in detectors}
     albums = {name: Album(args.pictures) for name in detectors}

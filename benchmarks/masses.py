@@ -7,7 +7,6 @@ that a mass may fall out of the lung mask as it may in life.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from benchmarks.held_out.acquired import acquire, draw_acquisition
 from benchmarks.held_out.chests import load_chests
 from benchmarks.held_out.grown import KINDS, PLACES, SIZES_MM, Mass, grow, large_outlines, room_of
-from benchmarks.held_out.making import ahead
+from benchmarks.held_out.making import ahead, arguments
 from benchmarks.held_out.pictures import Album, lies_in
 from detection.candidate import Candidate
 from detection.detector import load_detector
@@ -84,14 +83,7 @@ class Answer:
 
 def main() -> None:
     """Print the tables, and write figures and pictures when asked to."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.masses", description=__doc__)
-    parser.add_argument("weights", nargs="+", help="names or paths")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the real data")
-    parser.add_argument("--scans", type=int, default=SCANS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="json of all figures")
-    parser.add_argument("--pictures", type=Path, help="folder for the worst misses and false positives")
-    args = parser.parse_args()
+    args = arguments("python -m benchmarks.masses", __doc__, SCANS)
     detectors = {name: load_detector(name) for name in args.weights}
     answers: dict[str, list[Answer]] = {name: [] for name in detectors}
     albums = {name: Album(args.pictures) for name in detectors}

@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from detection.models.interface import build_model
+from detection.models.interface import Truth, build_model
 from detection.train import load_patches
 from detection.training.chests import open_archive
 from detection.training.engine import DetectorTraining
@@ -22,6 +22,17 @@ from runs.entry import compose_settings
 
 PATCHES = 60
 STEPS = 8
+
+
+def learn(
+    module: DetectorTraining, optimizer: torch.optim.Optimizer, images: torch.Tensor, truth: Truth, precision: str
+) -> None:
+    """One step of a training."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision.startswith("bf16")):
+        terms = module.model.loss(images, truth)
+    optimizer.zero_grad()
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
 
 
 def main() -> None:
@@ -38,14 +49,9 @@ def main() -> None:
     module = DetectorTraining(build_model(settings.model), settings.optimizer, settings.trainer.steps)
     optimizer = torch.optim.AdamW(module.parameters(), 1e-4)
     images, truth = collate([patches[number] for number in range(settings.trainer.batch)])
-    bf16 = settings.trainer.precision.startswith("bf16")
     for _ in range(STEPS):
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            terms = module.model.loss(images, truth)
-        optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        learn(module, optimizer, images, truth, settings.trainer.precision)
         taken.append(time.perf_counter() - start)
     patch, step = statistics.mean(made), statistics.median(taken[1:])
     batch = patch * settings.trainer.batch / max(settings.trainer.workers, 1)
