@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from classification.calibration.stored import load_calibration
 from classification.classifier import load_classifier
 from classification.guidelines.person import Person, read_persons
-from classification.measuring.bare_crop import is_bare
-from detection.candidate import Candidate, read_candidates, write_candidates
+from detection.candidate import Candidate, read_candidates
 from detection.detect import DetectSettings, Search, caches, source_of
 from detection.detector import load_detector
-from detection.leavings import remove_results
-from detection.pictures.key_images import write_key_images
+from lungscreen.analysing import analyse
 from lungscreen.pipeline import Pipeline
-from lungscreen.report.page import PageLink, write_index, write_patient_page
-from lungscreen.tables import Result, write_nodules, write_patients
-from preprocessing.cohort import for_each_scan, summary, write_scans
+from preprocessing.cohort import summary
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
 from runs.entry import UsageError, run
@@ -76,31 +70,7 @@ def classify(settings: ClassifySettings) -> int:
     calibration = load_calibration(settings.calibration) if settings.calibration else None
     classifier = load_classifier(settings.classifier, calibration=calibration)
     pipeline = Pipeline(search, classifier, given, persons, settings.person())
-    out.mkdir(parents=True, exist_ok=True)
-    remove_results(out)
-    found: list[Candidate] = []
-    results: list[Result] = []
-    pages: list[PageLink] = []
-
-    def work(scan: Scan) -> tuple[str, ...]:
-        analysis = pipeline.run(scan)
-        prepared, candidates, report = analysis.prepared, analysis.candidates, analysis.report
-        found.extend(candidates)
-        results.append(Result(report, prepared.source_geometry, scan))
-        if is_bare(prepared):
-            return report.warnings
-        write_key_images(prepared, candidates, out / "key_images", settings.key_images)
-        pages.append(write_patient_page(out / "report", report, prepared, top=settings.key_images))
-        return report.warnings
-
-    def save(done: Sequence[Scan]) -> None:
-        write_candidates(out / "candidates.csv", found)
-        write_scans(out / "scans.csv", done)
-        write_nodules(out / "nodules.csv", [r.report for r in results])
-        write_patients(out / "patients.csv", [r for r in results if not math.isnan(r.report.cancer_probability)])
-        write_index(out / "report", pages, [scan for scan in done if scan.refused])
-
-    done = for_each_scan(scans, work, save)
+    done = analyse(pipeline, scans, out, settings.key_images)
     log.info("%s; research use only, not a medical device", summary(done))
     log.info("report: %s", out / "report" / "index.html")
     return int(all(scan.refused for scan in done))
