@@ -41,7 +41,9 @@ OPTIONS = {
         "model": {"compact", "grt123", "monai_luna16"}, "data": {"phantoms", "context", "marked", "lidc", "luna16"},
         "sampling": {"hybrid"}, "optimizer": {"adamw"},
         "validation": {"none", "froc"},
-        "experiment": {"compact_context", "compact_marked", "compact_masses", "compact_thick", "detector_smoke", "luna16", "lidc"},
+        "experiment": {
+            "compact_context", "compact_marked", "compact_masses", "compact_thick", "detector_smoke", "luna16", "lidc",
+        },
     },
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},
