@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 
+import edt
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 
 from preprocessing.resample import coarsened_mask
 
@@ -33,7 +33,7 @@ def coarse_mask(mask: npt.NDArray[np.bool_], step: int, reach: float = COARSE_RE
     if step == 1:
         return mask
     blocks = coarsened_mask(mask, step)
-    return np.asarray(ndimage.distance_transform_edt(~blocks) <= reach / step) & blocks.any()
+    return np.asarray(edt.edt(~blocks) <= reach / step) & blocks.any()
 
 
 def coarse_place(zyx: npt.NDArray[np.float64], step: int) -> npt.NDArray[np.float64]:

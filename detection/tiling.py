@@ -6,17 +6,19 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from preprocessing.geometry import IntTriple
+from preprocessing.masks import box_of
 from runs.entry import UsageError
 
 # A box may be predicted from a cell this many voxels away from its centre.
 REACH = 8
 MOST_PARTS = 12
+Whole = TypeVar("Whole", int, npt.NDArray[np.int_])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,11 @@ def tiles(lung_mask: npt.NDArray[np.bool_], most_voxels: int, margin: int, multi
         low = np.array(corner)
         high = np.minimum(low + size, shape)
         around = np.maximum(low - REACH, 0)
-        found = ndimage.find_objects(lung_mask[_window(around, high + REACH)].view(np.uint8))
-        if not found:
+        box = box_of(lung_mask[_window(around, high + REACH)])
+        if not box[0].stop:
             continue
-        first = around + [s.start for s in found[0]] - REACH
-        last = around + [s.stop for s in found[0]] + REACH
+        first = around + [s.start for s in box] - REACH
+        last = around + [s.stop for s in box] + REACH
         low = np.maximum(low, first // multiple * multiple)
         high = np.minimum(high, _rounded_up(last, multiple))
         start = np.maximum(low - margin, 0)
@@ -70,15 +72,17 @@ def tiles(lung_mask: npt.NDArray[np.bool_], most_voxels: int, margin: int, multi
 
 def _core_size(shape: npt.NDArray[np.int_], most_voxels: int, margin: int, multiple: int) -> npt.NDArray[np.int_]:
     """Even parts, of all that are small enough those with the least context; failing that the smallest."""
+    sizes = [[_rounded_up(-(-n // parts), multiple) for parts in range(1, MOST_PARTS + 1)] for n in shape.tolist()]
+    whole = [_rounded_up(n, multiple) for n in shape.tolist()]
     choices = []
     for parts in product(range(1, MOST_PARTS + 1), repeat=3):
-        size = _rounded_up(-(-shape // np.array(parts)), multiple)
-        seen = int(np.minimum(size + 2 * margin, _rounded_up(shape, multiple)).prod())
-        choices.append((max(seen - most_voxels, 0), seen * math.prod(parts), math.prod(parts), size.tolist()))
+        size = [sizes[axis][n - 1] for axis, n in enumerate(parts)]
+        seen = math.prod(min(s + 2 * margin, w) for s, w in zip(size, whole, strict=True))
+        choices.append((max(seen - most_voxels, 0), seen * math.prod(parts), math.prod(parts), size))
     return np.array(min(choices)[-1])
 
 
-def _rounded_up(n: npt.NDArray[np.int_], multiple: int) -> npt.NDArray[np.int_]:
+def _rounded_up(n: Whole, multiple: int) -> Whole:
     return -(-n // multiple) * multiple
 
 

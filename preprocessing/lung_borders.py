@@ -9,11 +9,9 @@ from __future__ import annotations
 import cc3d
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from preprocessing.geometry import Geometry
-
-Mask = npt.NDArray[np.bool_]
+from preprocessing.masks import Mask, opened
 
 # An open piece of lung: aerated, hardly any of it as thin as air, too large for a blanket and too high for a couch.
 LUNG_MEDIAN_HU = (-950.0, -600.0)
@@ -46,7 +44,7 @@ def open_lungs(hu: npt.NDArray[np.int16], air: Mask, body: Mask, grid: Geometry)
         grid: of all three.
     """
     found = np.zeros_like(body)
-    labels = cc3d.connected_components(ndimage.binary_opening(air & ~body), connectivity=6)
+    labels = cc3d.connected_components(opened(air & ~body), connectivity=6)
     statistics = cc3d.statistics(labels)
     volume_ml = statistics["voxel_counts"] * grid.voxel_volume_mm3 / 1000
     for label in np.flatnonzero(volume_ml >= LEAST_ML):
@@ -67,7 +65,7 @@ def cut_out(hu: npt.NDArray[np.int16], grid: Geometry) -> Mask | None:
     constant = int(counts.argmax()) + lowest
     if counts.max() < CONSTANT_SHARE * hu.size:
         return None
-    inside = ndimage.binary_opening(np.abs(hu.astype(np.int32) - constant) > CONSTANT_WITHIN_HU)
+    inside = opened(np.abs(hu.astype(np.int32) - constant) > CONSTANT_WITHIN_HU)
     left = hu[inside]
     aerated = (left > AERATED_HU[0]) & (left < AERATED_HU[1])
     if not left.size or aerated.mean() < LEAST_AERATED or (left > DENSE_HU).mean() > MOST_DENSE:
@@ -138,7 +136,7 @@ def unsearched_warnings(
         lost = mirror & body & ~whole
         missed |= lost
         if lost.any():
-            at_ribs |= ndimage.binary_opening(lost & _outer_half(mirror, middle_x), iterations=SHEET_VOXELS)
+            at_ribs |= opened(lost & _outer_half(mirror, middle_x), SHEET_VOXELS)
     larger = max(int(lung.sum()) for lung in lungs)
     if missed.sum() < UNSEARCHED_SHARE * larger:
         missed = at_ribs

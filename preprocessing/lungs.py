@@ -30,10 +30,9 @@ from preprocessing.lung_borders import (
     open_lungs,
     unsearched_warnings,
 )
+from preprocessing.masks import Mask, box_of, dilated, eroded, opened
 from preprocessing.resample import sample_mask
 from preprocessing.volume import Volume
-
-Mask = npt.NDArray[np.bool_]
 
 GRID_MM = 2.5
 BODY_HU = -300
@@ -93,7 +92,7 @@ def _lungs_on_coarse_grid(hu: npt.NDArray[np.int16], grid: Geometry) -> tuple[Ma
     if not body.any():
         return np.ones(hu.shape, bool), (f"{NO_LUNGS}: no body found; the whole scan is searched",)
     # Only the body's box: the scanner's bore is a third of the volume.
-    window = ndimage.find_objects(body.view(np.uint8))[0]
+    window = box_of(body)
     mask = np.zeros(hu.shape, bool)
     air, mask[window], warnings = _lungs_in_body(hu[window], body[window], grid)
     shown = np.zeros(hu.shape, bool)
@@ -120,7 +119,7 @@ def _lungs_in_body(hu: npt.NDArray[np.int16], body: Mask, grid: Geometry) -> tup
 
 def _body(hu: npt.NDArray[np.int16]) -> Mask:
     """The patient, lungs included: the largest dense component, filled slice by slice; the couch is dropped."""
-    dense = ndimage.binary_opening(hu > BODY_HU, iterations=1)
+    dense = opened(hu > BODY_HU)
     largest = cc3d.largest_k(dense, k=1, connectivity=6) > 0
     return _filled(largest)
 
@@ -141,7 +140,7 @@ def _lung_components(hu: npt.NDArray[np.int16], body: Mask, grid: Geometry) -> l
     """Air components of a lung's size, largest first, at most two; airways and bowel gas are dropped."""
     air = (hu < LUNG_HU) & body
     # Opening parts the lungs where they touch in front of the heart, and cuts the trachea off.
-    core = ndimage.binary_opening(air, iterations=1)
+    core = opened(air)
     labels = cc3d.connected_components(core, connectivity=6)
     volume_ml = np.bincount(labels.ravel()) * grid.voxel_volume_mm3 / 1000
     found: list[Mask] = []
@@ -153,7 +152,7 @@ def _lung_components(hu: npt.NDArray[np.int16], body: Mask, grid: Geometry) -> l
             continue
         found.extend(_parted(part, grid))
     found.sort(key=lambda part: -int(part.sum()))
-    return [ndimage.binary_dilation(part, iterations=1) & air | part for part in found[:2]]
+    return [dilated(part) & air | part for part in found[:2]]
 
 
 def _looks_like_gas(hu: npt.NDArray[np.int16], part: Mask) -> bool:
@@ -164,19 +163,20 @@ def _looks_like_gas(hu: npt.NDArray[np.int16], part: Mask) -> bool:
 
 def _parted(part: Mask, grid: Geometry) -> list[Mask]:
     """Both lungs in one component (they often touch): erode until two halves of similar size part, grow back."""
-    eroded = part
-    voxels = int(part.sum())
+    window, voxels = box_of(part), int(part.sum())
+    core = part[window]
     for _ in range(6):
-        labels = cc3d.connected_components(eroded, connectivity=6)
+        labels = cc3d.connected_components(core, connectivity=6)
         sizes = np.bincount(labels.ravel())
         sizes[0] = 0
         order = np.argsort(-sizes)
         if len(order) > 1 and sizes[order[1]] > 0.12 * voxels:
             to_first, to_second = (edt.edt(labels != seed, parallel=0) for seed in order[:2])
-            first = to_first <= to_second
+            first = np.zeros_like(part)
+            first[window] = to_first <= to_second
             return [part & first, part & ~first]
-        eroded = ndimage.binary_erosion(eroded, iterations=1)
-        if not eroded.any():
+        core = eroded(core)
+        if not core.any():
             break
     return [part]
 
@@ -208,7 +208,7 @@ def _closed(lung: Mask, grid: Geometry, middle_x: float) -> Mask:
     out = np.zeros_like(lung)
     for z in np.flatnonzero(lung.any(axis=(1, 2))):
         # Only the lung's own window: what is done to it reaches no further.
-        window = ndimage.find_objects(lung[z].astype(np.uint8))[0]
+        window = box_of(lung[z])
         section = lung[z][window]
         filled = fill_voids.fill(_closed_by_disk(section, radius))
         hull = _hull(section)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import numpy.typing as npt
 
@@ -39,5 +37,8 @@ def normalise(
 ) -> npt.NDArray[np.float32]:
     """HU clipped to a window and scaled to float32 [0, 1]: the one intensity scaling, in training and at inference."""
     low, high = window_hu
-    scaled = (np.clip(hu, low, high).astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low))
-    return cast(npt.NDArray[np.float32], scaled)
+    scaled = hu.astype(np.float32)
+    np.clip(scaled, np.float32(low), np.float32(high), out=scaled)
+    scaled -= np.float32(low)
+    scaled *= np.float32(1 / (high - low))
+    return scaled

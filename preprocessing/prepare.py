@@ -11,13 +11,13 @@ from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from preprocessing.geometry import Geometry, Triple
 from preprocessing.intake.images import data_files
 from preprocessing.intake.scan import Scan
 from preprocessing.intake.volume_reader import read_volume
 from preprocessing.lungs import lung_mask
+from preprocessing.masks import box_of
 from preprocessing.orientation import facing_ras
 from preprocessing.resample import resample, sample_mask
 from preprocessing.volume import Volume
@@ -72,7 +72,7 @@ def prepare(volume: Volume, settings: PrepareSettings | None = None) -> Prepared
     warnings = (*volume.warnings, *warnings)
     source = volume.geometry
     margin = settings.margin_mm / np.asarray(source.spacing_mm[::-1])
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    box = box_of(mask)
     start = np.maximum(np.floor([s.start - m for s, m in zip(box, margin, strict=True)]), 0).astype(int)
     stop = np.minimum(np.ceil([s.stop + m for s, m in zip(box, margin, strict=True)]), source.shape_zyx)
     stop = stop.astype(int)

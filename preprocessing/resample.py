@@ -50,13 +50,11 @@ def sample_mask(mask: npt.NDArray[np.bool_], source: Geometry, target: Geometry)
     start = source.to_voxel(target.origin_mm)
     step = np.asarray(target.spacing_mm)[::-1] / np.asarray(source.spacing_mm)[::-1]
     out = mask
-    for axis in range(3):
+    for axis in _cheapest_first(source.shape_zyx, target.shape_zyx):
         where = np.rint(start[axis] + step[axis] * np.arange(target.shape_zyx[axis])).astype(int)
-        inside = (where >= 0) & (where < source.shape_zyx[axis])
+        outside = (where < 0) | (where >= source.shape_zyx[axis])
         out = np.take(out, np.clip(where, 0, source.shape_zyx[axis] - 1), axis=axis)
-        shape = [1, 1, 1]
-        shape[axis] = -1
-        out = out & inside.reshape(shape)
+        np.moveaxis(out, axis, 0)[outside] = False
     return out
 
 
@@ -83,16 +81,21 @@ def coarsened(hu: npt.NDArray[np.int16], step: int) -> npt.NDArray[np.int16]:
     """Means over blocks of `step` voxels along each axis; voxels that fill no block are dropped."""
     if step == 1:
         return hu
-    means: npt.NDArray[np.float32] = _blocks(hu, step).mean((1, 3, 5), dtype=np.float32)
-    return np.rint(means).astype(np.int16)
+    sums = _over_blocks(np.add, hu, step, np.int32)
+    return np.rint(sums / np.float32(step**3)).astype(np.int16)
 
 
 def coarsened_mask(mask: npt.NDArray[np.bool_], step: int) -> npt.NDArray[np.bool_]:
     """Whether there is any of the mask in a block of `step` voxels along each axis."""
-    return np.asarray(_blocks(mask, step).any((1, 3, 5)))
+    return np.asarray(_over_blocks(np.logical_or, mask, step, np.bool_))
 
 
-def _blocks(values: npt.NDArray[Any], step: int) -> npt.NDArray[Any]:
-    """(Z, step, Y, step, X, step) of the whole blocks."""
-    z, y, x = (n // step for n in values.shape)
-    return values[: z * step, : y * step, : x * step].reshape(z, step, y, step, x, step)
+def _over_blocks(join: np.ufunc, values: npt.NDArray[Any], step: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """What `join` makes of the voxels of every whole block: axis by axis in strides, many times faster."""
+    for axis in range(3):
+        along = np.moveaxis(values, axis, 0)[: values.shape[axis] // step * step]
+        joined = along[::step].astype(dtype)
+        for offset in range(1, step):
+            join(joined, along[offset::step], out=joined)
+        values = np.moveaxis(joined, 0, axis)
+    return np.ascontiguousarray(values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
 from tqdm import tqdm
 
 from detection.training.hosts import Held, Host, Voxels
@@ -23,6 +22,7 @@ from preprocessing.archives.stored import default_store, store_scans
 from preprocessing.cohort import every_scan
 from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.lidc.shapes import NoduleShape
+from preprocessing.masks import box_of
 from preprocessing.prepare import PreparedScan, PrepareSettings, default_cache, prepare
 from runs.seeds import stream
 
@@ -136,7 +136,7 @@ def _more(data: DataSettings, series_uid: str) -> tuple[IgnoredPlace, ...]:
 
 
 def _in_memory(prepared: PreparedScan, truth: Findings, more: tuple[IgnoredPlace, ...] = ()) -> Host:
-    lungs = ndimage.find_objects(prepared.lung_mask.view(np.uint8))[0]
+    lungs = box_of(prepared.lung_mask)
     low, high = (tuple(s.start for s in lungs), tuple(s.stop for s in lungs))
     voxels = Held(prepared.volume.hu, prepared.lung_mask)
     return _host(voxels, prepared.volume.geometry, (low, high), truth, more)

@@ -18,7 +18,6 @@ from typing import Any
 import joblib
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from tqdm import tqdm
 
 from preprocessing.cohort import attempt
@@ -27,6 +26,7 @@ from preprocessing.intake.headers import quiet_pydicom, read_header, slices_of
 from preprocessing.intake.images import data_files, image_ending
 from preprocessing.intake.scan import Scan
 from preprocessing.intake.stack import stack_of
+from preprocessing.masks import box_of
 from preprocessing.prepare import PreparedScan, PrepareSettings, prepare_scan
 from preprocessing.resample import coarsened, coarsened_mask
 from runs.cache import cache_folder, code_digest, drop_stale
@@ -177,7 +177,7 @@ def _stored(scan: Scan, folder: Path, settings: PrepareSettings) -> tuple[Scan, 
 
 
 def _write(entry: Path, prepared: PreparedScan, grid: Geometry) -> None:
-    box = ndimage.find_objects(prepared.lung_mask.view(np.uint8))[0]
+    box = box_of(prepared.lung_mask)
     hu, lungs = prepared.volume.hu, prepared.lung_mask
     _write_voxels(entry, hu, lungs)
     _write_voxels(entry / HALF, coarsened(hu, 2), coarsened_mask(lungs, 2))
