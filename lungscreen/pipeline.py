@@ -19,7 +19,7 @@ from detection.candidate import Candidate
 from detection.detect import Search
 from preprocessing.geometry import Geometry
 from preprocessing.intake.scan import Reason, Scan, ScanError
-from preprocessing.lungs import NO_LUNGS
+from preprocessing.lungs.mask import NO_LUNGS
 from preprocessing.prepare import PreparedScan, prepare_scan
 
 

@@ -16,7 +16,7 @@ from preprocessing.geometry import Geometry, Triple
 from preprocessing.intake.images import data_files
 from preprocessing.intake.scan import Scan
 from preprocessing.intake.volume_reader import read_volume
-from preprocessing.lungs import lung_mask
+from preprocessing.lungs.mask import lung_mask
 from preprocessing.masks import box_of
 from preprocessing.orientation import facing_ras
 from preprocessing.resample import resample, sample_mask

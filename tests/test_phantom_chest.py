@@ -14,7 +14,7 @@ from phantom.lesions import Lesion
 from phantom.vessels import Grid, grow, paint
 from preprocessing.lidc.reading import RATINGS
 from preprocessing.lidc.shapes import NoduleShape
-from preprocessing.lungs import lung_mask
+from preprocessing.lungs.mask import lung_mask
 
 SMALL = ChestSettings(matrix=128, targets_per_lung=80, thickness_mm=5.0)
 RADIUS_MM = 9.0

@@ -3,7 +3,7 @@
 import numpy as np
 
 from preprocessing.geometry import Geometry
-from preprocessing.lung_borders import cut_warnings
+from preprocessing.lungs.borders import cut_warnings
 
 GRID = Geometry((40, 50, 60), (2.0, 2.0, 5.0), (0.0, 0.0, 0.0), np.eye(3))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from preprocessing.geometry import Geometry
-from preprocessing.lungs import _hull, lung_mask
+from preprocessing.lungs.mask import _hull, lung_mask
 from preprocessing.prepare import prepare
 from preprocessing.volume import Volume
 from tests.chests import simple_chest

@@ -10,8 +10,8 @@ import pytest
 from preprocessing.geometry import Geometry
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.volume_reader import read_volume
-from preprocessing.lung_borders import one_lung_warnings
-from preprocessing.lungs import lung_mask
+from preprocessing.lungs.borders import one_lung_warnings
+from preprocessing.lungs.mask import lung_mask
 from preprocessing.volume import Volume
 from tests.chests import simple_chest
 

@@ -131,7 +131,9 @@ def test_the_code_behind_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
         "geometry",
         "intake.headers",
         "intake.images",
-        "lungs",
+        "lungs.borders",
+        "lungs.mask",
+        "masks",
         "intake.pixels",
         "prepare",
         "intake.volume_reader",
@@ -145,6 +147,6 @@ def test_the_code_behind_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     before = code_digest("preprocessing.prepare")
     assert code_digest("preprocessing.prepare") == before
     code_digest.cache_clear()
-    monkeypatch.setattr(runs.cache, "_sources", lambda module: sources | {"preprocessing.lungs": b"changed"})
+    monkeypatch.setattr(runs.cache, "_sources", lambda module: sources | {"preprocessing.lungs.mask": b"changed"})
     assert code_digest("preprocessing.prepare") != before
     code_digest.cache_clear()

@@ -19,7 +19,7 @@ from preprocessing.annotations import Nodule, read_annotations
 from preprocessing.geometry import Geometry
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.volume_reader import read_volume
-from preprocessing.lungs import lung_mask
+from preprocessing.lungs.mask import lung_mask
 from preprocessing.resample import resample, sample_mask
 from preprocessing.volume import Volume
 from runs.entry import UsageError

@@ -18,7 +18,7 @@ from phantom.lesions import library
 from phantom.pieces import FloatVolume
 from phantom.solids import cover, smooth_noise
 from preprocessing.lidc.shapes import NoduleShape
-from preprocessing.lungs import MARGIN_MM
+from preprocessing.lungs.mask import MARGIN_MM
 from preprocessing.splits import SplitSettings
 
 PLACES = ("wall", "hilum", "free")

@@ -10,7 +10,7 @@ import numpy as np
 
 from classification.measuring.outline import Outline
 from preprocessing.geometry import Triple
-from preprocessing.lungs import MARGIN_MM
+from preprocessing.lungs.mask import MARGIN_MM
 from preprocessing.prepare import PreparedScan
 
 # Beyond it a distance says nothing, and the window in which it is sought stays small.

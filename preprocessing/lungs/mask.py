@@ -22,7 +22,7 @@ from scipy.spatial import ConvexHull, QhullError
 from torch.nn import functional
 
 from preprocessing.geometry import Geometry
-from preprocessing.lung_borders import (
+from preprocessing.lungs.borders import (
     cut_out,
     cut_warnings,
     mirrored,
