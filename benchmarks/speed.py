@@ -1,7 +1,8 @@
 """`python -m benchmarks.speed PATH`: seconds and peak memory from DICOM to candidates, scan by scan.
 
 Start-up (imports, weights) is not counted; each run is a process of its own, so that its peak memory is its own.
-Nothing is cached. Memory is the resident set of the process plus that of its largest worker.
+Nothing is cached. Memory is what the process and its workers hold at once (`benchmarks.memory`), watched in a run of
+its own, which is not timed.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import argparse
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.memory import run_watched
 
 
 def main() -> None:
@@ -42,6 +44,7 @@ def main() -> None:
             continue
         rows = [_child(path, number) for _ in range(args.repeats)]
         row = {key: statistics.median(r[key] for r in rows) for key in rows[0]}
+        _, row["gb"] = run_watched(_command(path, number))
         print(
             f"{scan.patient_id[:24]:24} {row['slices']:6.0f} {row['find']:6.2f} {row['read']:6.2f} "
             f"{row['prepare']:8.2f} {row['detect']:7.2f} {row['total']:6.2f} {row['gb']:5.2f}"
@@ -68,7 +71,6 @@ def measure(path: Path, number: int) -> dict[str, float]:
     detector.detect(prepared)
     marks.append(time.perf_counter())
     read, prepare_s, detect = (b - a for a, b in itertools.pairwise(marks))
-    own, workers = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "slices": volume.hu.shape[0],
         "find": share,
@@ -76,14 +78,16 @@ def measure(path: Path, number: int) -> dict[str, float]:
         "prepare": prepare_s,
         "detect": detect,
         "total": share + read + prepare_s + detect,
-        "gb": (own + workers) / 1024**2,
     }
 
 
 def _child(path: Path, number: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.speed", str(path), "--scan", str(number)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(_command(path, number), check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _command(path: Path, number: int) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.speed", str(path), "--scan", str(number)]
 
 
 if __name__ == "__main__":
