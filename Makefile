@@ -10,7 +10,7 @@ PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check -q -c constraint
 export INPUT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help detect classify test test-slow lint format bench bench-detection clean
+.PHONY: help detect classify serve test test-slow lint format bench bench-detection clean
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/:.*  ## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ detect: .venv/.core  ## find nodules: make detect INPUT=path OUT=folder
 
 classify: .venv/.core  ## nodules and cancer probability of every patient, with a report
 	@$(PY) -m lungscreen.classify $${INPUT:+"input=$$INPUT"} $${OUT:+"out=$$OUT"} $(ARGS)
+
+serve: .venv/.serve  ## upload and look at scans in a browser: make serve ARGS="port=8000 ..."
+	@$(PY) -m lungscreen.server $(ARGS)
 
 test: .venv/.dev  ## the quick tests
 	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
@@ -60,6 +63,10 @@ clean:  ## remove the environment and what tools left
 	$(PIP_INSTALL) -e '.[dev]'
 	@touch $@
 
+.venv/.serve: .venv/.core
+	$(PIP_INSTALL) -e '.[serve]'
+	@touch $@
+
 .venv/.all: .venv/.dev
-	$(PIP_INSTALL) -e '.[dev,download,track]'
+	$(PIP_INSTALL) -e '.[dev,browser,download,track]'
 	@touch $@

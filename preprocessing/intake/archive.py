@@ -135,6 +135,12 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def give_back() -> None:
+    """Remove all that this process has unpacked: a server that goes on has no use for the last scan's files."""
+    for folder in Path(_root().name).iterdir():
+        remove(folder)
+
+
 def _extract(packed: _Counted, folder: Path, budget: Budget) -> None:
     members = packed.infolist()
     if any(m.flag_bits & 1 for m in members):

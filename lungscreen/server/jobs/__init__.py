@@ -1,0 +1,1 @@
+"""Cases as jobs: their table, their folders, and the workers that analyse them."""

@@ -1,0 +1,180 @@
+"""An upload, streamed to disk as it comes, within limits; nothing of it is held in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import parse_options_header
+from starlette.concurrency import run_in_threadpool
+
+from lungscreen.server.problems import ProblemError
+from lungscreen.server.settings import ServerSettings
+from lungscreen.server.sniffing import ending_of
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+MB = 1024**2
+NAME_LENGTH = 16
+# Fields that are no files: nobody asks for any.
+MOST_TEXT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An upload that is whole.
+
+    Attributes:
+        name: 32 hex digits of the checksum of all contents, in no order.
+        files: how many there were.
+        bytes: their sizes, added up.
+    """
+
+    name: str
+    files: int
+    bytes: int
+
+
+async def receive(stream: AsyncIterator[bytes], content_type: str, folder: Path, settings: ServerSettings) -> Received:
+    """Write every file of a multipart body into `folder`, called by its checksum and kind.
+
+    Raises:
+        ProblemError: 400 no multipart or cut, 408 nothing came for too long, 413 too much, 415 nothing of a scan in
+            it, 507 no room.
+    """
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise ProblemError(415, "not_multipart", "a body of the type multipart/form-data with a boundary is expected")
+    upload = _Upload(folder, settings)
+    try:
+        parser = MultipartParser(boundary, upload.callbacks())
+        async for chunk in _in_time(stream, settings.upload_idle_seconds):
+            await run_in_threadpool(upload.take, parser, chunk)
+        return await run_in_threadpool(upload.finish, parser)
+    except MultipartParseError:
+        raise ProblemError(400, "bad_multipart", "the body is no whole multipart/form-data") from None
+    except OSError as error:
+        raise ProblemError(507, "no_room", f"the upload cannot be kept: {error.strerror}") from None
+    finally:
+        upload.close()
+
+
+async def _in_time(stream: AsyncIterator[bytes], idle: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(stream), idle)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            detail = f"nothing came for {idle:g} s"
+            raise ProblemError(408, "too_slow", detail, {"Connection": "close"}) from None
+
+
+class _Upload:
+    """The state of one multipart body."""
+
+    def __init__(self, folder: Path, settings: ServerSettings) -> None:
+        self.folder, self.settings = folder, settings
+        self.size, self.text, self.digests = 0, 0, list[str]()
+        self.kinds = set[str]()
+        self.header, self.value, self.is_file = b"", b"", False
+        self.handle: BinaryIO | None = None
+        self.digest = hashlib.sha256()
+        self.ended = False
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._field,
+            "on_header_value": self._value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._all,
+        }
+
+    def take(self, parser: MultipartParser, chunk: bytes) -> None:
+        if shutil.disk_usage(self.folder).free < self.settings.free_mb * MB + len(chunk):
+            raise ProblemError(507, "no_room", "the disk of the server is full")
+        parser.write(chunk)
+
+    def finish(self, parser: MultipartParser) -> Received:
+        parser.finalize()
+        if not self.ended:
+            raise ProblemError(400, "bad_multipart", "the body breaks off")
+        if not self.digests:
+            raise ProblemError(422, "empty_upload", "the upload holds no files, or only empty ones")
+        if not self.kinds:
+            detail = "none of the files is a zip, DICOM, NIfTI, MetaImage or NRRD"
+            raise ProblemError(415, "not_dicom", detail)
+        name = hashlib.sha256("\n".join(sorted(self.digests)).encode()).hexdigest()[:32]
+        return Received(name, len(self.digests), self.size)
+
+    def close(self) -> None:
+        if self.handle is not None:
+            self.handle.close()
+
+    def _begin(self) -> None:
+        self.header, self.value, self.is_file = b"", b"", False
+
+    def _field(self, data: bytes, start: int, end: int) -> None:
+        self.header += data[start:end]
+
+    def _value(self, data: bytes, start: int, end: int) -> None:
+        self.value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self.header.lower() == b"content-disposition":
+            self.is_file = b"filename" in parse_options_header(self.value)[1]
+        self.header, self.value = b"", b""
+
+    def _headers_finished(self) -> None:
+        if not self.is_file:
+            return
+        if len(self.digests) >= self.settings.upload_files:
+            raise ProblemError(413, "too_many_files", f"at most {self.settings.upload_files} files in one upload")
+        self.handle = (self.folder / "part").open("wb")
+        self.digest = hashlib.sha256()
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self.handle is None:
+            self.text += end - start
+            if self.text > MOST_TEXT:
+                raise ProblemError(413, "too_large", "fields that are no files are not expected")
+            return
+        self.size += end - start
+        if self.size > self.settings.upload_mb * MB:
+            raise ProblemError(413, "too_large", f"at most {self.settings.upload_mb} MB in one upload")
+        part = memoryview(data)[start:end]
+        self.digest.update(part)
+        self.handle.write(part)
+
+    def _end(self) -> None:
+        if self.handle is None:
+            return
+        size = self.handle.tell()
+        self.handle.close()
+        self.handle = None
+        path = self.folder / "part"
+        if not size:
+            path.unlink()
+            return
+        digest, ending = self.digest.hexdigest(), ending_of(path)
+        if ending:
+            self.kinds.add(ending)
+        # What is no kind of ours has no ending, which the intake looks into and passes over.
+        path.replace(self.folder / f"{digest[:NAME_LENGTH]}{ending or ''}")
+        self.digests.append(digest)
+
+    def _all(self) -> None:
+        self.ended = True

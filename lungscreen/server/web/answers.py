@@ -1,0 +1,96 @@
+"""What the routes answer with, as the OpenAPI document states it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from lungscreen.server.desk import Desk
+from lungscreen.server.jobs.cases import Case, State
+
+
+class Progress(BaseModel):
+    """How far the worker of a case is."""
+
+    step: str
+    done: int = Field(description="scans that are finished")
+    of: int = Field(description="scans in all; 0: not known yet")
+
+
+class CaseOut(BaseModel):
+    """A case; nothing in it tells of the patient."""
+
+    id: str = Field(description="32 hex digits of the checksum of what was uploaded")
+    state: State
+    created: float = Field(description="seconds since 1970")
+    started: float | None
+    finished: float | None
+    attempts: int
+    files: int
+    bytes: int
+    scans: int | None = Field(description="series found, when it is done")
+    refused: int | None = Field(description="series of them that were refused")
+    reason: str = Field(description="why it was refused or failed: a fixed word")
+    detail: str = Field(description="the same as a sentence")
+    place: int | None = Field(description="in the queue, 1 comes next; null when it does not wait")
+    progress: Progress | None
+
+
+class CaseList(BaseModel):
+    """Some of the cases, the newest first."""
+
+    total: int
+    items: list[CaseOut]
+
+
+class FileOut(BaseModel):
+    """A file of the results."""
+
+    name: str
+    bytes: int
+
+
+class Health(BaseModel):
+    """Whether the server lives."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """Whether cases are taken and worked on."""
+
+    status: Literal["ready", "starting"]
+    workers: int = Field(description="that take cases")
+
+
+class VolumeOut(BaseModel):
+    """The grid of the voxels that the viewer shows: [z, y, x], world LPS mm."""
+
+    shape_zyx: list[int]
+    spacing_mm: list[float] = Field(description="x, y, z")
+    origin_mm: list[float]
+    direction: list[float] = Field(description="row by row; column k is the unit vector of axis k")
+    chunk_slices: int
+    chunks: int
+
+
+class ResultOut(BaseModel):
+    """`result.json`: all that is known of a case."""
+
+    notice: str
+    lungscreen: str
+    scans: list[dict[str, Any]]
+
+
+class Token(BaseModel):
+    """To log in."""
+
+    token: str = Field(max_length=1000)
+
+
+def case_out(desk: Desk, case: Case) -> CaseOut:
+    """A case as it is now."""
+    known = {name: getattr(case, name) for name in CaseOut.model_fields if name not in ("place", "progress")}
+    said = desk.pool.progress(case.id)
+    return CaseOut(**known, place=desk.cases.place(case), progress=Progress(**said) if said else None)
