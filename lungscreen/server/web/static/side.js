@@ -1,0 +1,85 @@
+// What was found in a scan, beside the pictures.
+
+import { ROOT } from "./api.js";
+import { element, percent } from "./dom.js";
+
+const NAMES = {
+  mean_diameter_mm: ["Mean diameter", "mm", 1], long_axis_mm: ["Long axis", "mm", 1], short_axis_mm: ["Short axis", "mm", 1],
+  volume_mm3: ["Volume", "mm³", 0], type: ["Type", "", 0], hu_mean: ["Density", "HU", 0], calcification_pattern: ["Calcification", "", 0],
+  pleura_mm: ["To the pleura", "mm", 0], lung_rads: ["Lung-RADS v2022, first CT", "", 0], brock_2b: ["Brock model 2b", "%", 1],
+};
+
+const title = (text) => text.charAt(0).toUpperCase() + text.slice(1).replaceAll("_", " ");
+
+function facts(nodule) {
+  const { measurements, attributes } = nodule;
+  const found = [["Chance of cancer", percent(nodule.malignancy)], ["Detector's score", percent(nodule.score)]];
+  for (const [key, [name, unit, digits]] of Object.entries(NAMES)) {
+    const value = measurements[key];
+    if (value === undefined || value === null) continue;
+    const scaled = unit === "%" ? 100 * value : value;
+    found.push([name, typeof value === "string" ? value : `${scaled.toFixed(digits)} ${unit}`]);
+  }
+  for (const key of ["spiculation", "texture", "lobulation", "margin"]) {
+    if (attributes[key] !== undefined) found.push([`${title(key)} (LIDC scale)`, attributes[key].toFixed(1)]);
+  }
+  found.push(["Place, LPS", `${nodule.center_mm.map((value) => value.toFixed(1)).join(", ")} mm`]);
+  return element("dl", {}, ...found.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+}
+
+const where = ({ measurements: { side, zone } }) => (side && side !== "unknown" ? `${side} ${zone ?? ""}`.trim() : "");
+
+/** Fill the side: `scan` of the result, `choose` is called with a nodule. Returns a function that marks the chosen one. */
+export function fillSide(side, caseId, scans, scan, files, choose) {
+  const details = element("div", { "aria-live": "polite" });
+  const rows = new Map(scan.nodules.map((nodule) => [nodule.rank, row(nodule, choose)]));
+  const probability = scan.cancer_probability;
+  const others = scans.filter((other) => other.page);
+  side.replaceChildren(...[
+    element("p", { class: "soft small" }, "Patient"),
+    element("p", { id: "patient" }, element("strong", {}, scan.patient_id)),
+    others.length > 1 ? chooser(caseId, others, scan) : null,
+    element("p", { class: "soft small" }, "Lung cancer within a year"),
+    element("p", { class: "big" }, probability === null ? "none" : percent(probability)),
+    element("p", { class: "soft small" }, scan.calibration ? `Calibrated (${scan.calibration}).` : "Not calibrated for a population: for ranking."),
+    element("h2", { id: "nodules-title" }, scan.nodules.length ? `Nodules (${scan.nodules.length})` : "No nodules"),
+    scan.nodules.length ? table(rows) : null,
+    details,
+    scan.warnings.length ? element("h2", {}, "Warnings") : null,
+    element("ul", { class: "warnings" }, ...scan.warnings.map((text) => element("li", {}, text))),
+    element("h2", {}, "Files"),
+    element("ul", {}, ...links(caseId, scan, files)),
+  ].filter((part) => part !== null));
+  return (rank) => {
+    for (const [known, made] of rows) made.classList.toggle("chosen", known === rank);
+    const nodule = scan.nodules.find((found) => found.rank === rank);
+    details.replaceChildren(...(nodule ? [element("h2", {}, `Nodule ${rank}`), facts(nodule)] : []));
+  };
+}
+
+function row(nodule, choose) {
+  return element("tr", { "data-rank": nodule.rank, onclick: () => choose(nodule) },
+    element("td", {}, element("button", { type: "button", class: "rank", "aria-label": `Go to nodule ${nodule.rank}` }, String(nodule.rank))),
+    element("td", {}, where(nodule)),
+    element("td", { class: "r" }, nodule.diameter_mm === null ? "" : nodule.diameter_mm.toFixed(1)),
+    element("td", { class: "r" }, percent(nodule.malignancy)),
+    element("td", { class: "r" }, percent(nodule.risk_without)));
+}
+
+function table(rows) {
+  const heads = [["", ""], ["Place", ""], ["mm", "r"], ["Cancer", "r"], ["Risk without", "r"]];
+  return element("table", { "aria-labelledby": "nodules-title" },
+    element("thead", {}, element("tr", {}, ...heads.map(([text, kind]) => (text ? element("th", { scope: "col", class: kind }, text) : element("td", {}))))),
+    element("tbody", {}, ...rows.values()));
+}
+
+function chooser(caseId, scans, scan) {
+  const select = element("select", { "aria-label": "Scan", onchange: () => location.assign(`/viewer?case=${caseId}&scan=${select.value}`) },
+    ...scans.map((other) => element("option", { value: other.page, selected: other.page === scan.page }, `${other.patient_id} …${other.series_uid.slice(-10)}`)));
+  return element("p", {}, select);
+}
+
+function links(caseId, scan, files) {
+  const wanted = files.filter(({ name }) => !name.startsWith("key_images/") && (!name.startsWith("report/") || name === scan.report));
+  return wanted.map(({ name }) => element("li", {}, element("a", { href: `${ROOT}/cases/${caseId}/files/${name}` }, name === scan.report ? "report" : name)));
+}

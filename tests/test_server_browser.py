@@ -1,0 +1,139 @@
+"""A person at the page: upload, wait, look, in Debian's Chromium."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("playwright")
+from playwright import sync_api
+
+from phantom.chest import ChestSettings
+from phantom.make import make_cohort
+from tests.serving import Running
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
+ARGUMENTS = [
+    "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
+    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+HTML = "<img src=x onerror=document.title='owned'>"
+LONG = 300_000
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of a phantom whose PatientID would like to be HTML."""
+    folder = tmp_path_factory.mktemp("phantom")
+    chest = ChestSettings(matrix=96, targets_per_lung=60, thickness_mm=5.0, mean_nodules=4.0)
+    slices = sorted((make_cohort(folder / "cohort", 1, 3, chest, workers=1) / "dicom").rglob("*.dcm"))
+    assert slices
+    with zipfile.ZipFile(folder / "phantom.zip", "w") as packed:
+        for number, path in enumerate(slices):
+            dataset = pydicom.dcmread(path)
+            dataset.PatientID = HTML
+            dataset.save_as(folder / "slice.dcm")
+            packed.write(folder / "slice.dcm", f"Doe^Jane/{number}.dcm")
+    return folder / "phantom.zip"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(tmp_path_factory.mktemp("server"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Running) -> Iterator[Any]:
+    """A window of 1280 px in which nothing goes wrong and nobody else is called."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, base_url=f"http://127.0.0.1:{server.port}")
+    page.set_default_timeout(LONG)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda request: None if str(server.port) in request.url else wrong.append(request.url))
+    yield page
+    page.close()
+    assert wrong == []
+
+
+def open_viewer(page: Any, phantom: Path) -> None:
+    page.goto("/")
+    page.set_input_files("#files", str(phantom))
+    page.locator("#rows .state.done").wait_for()
+    page.get_by_role("link", name="Open", exact=True).click()
+    page.wait_for_selector('body[data-loaded="1.000"]')
+
+
+def test_upload_wait_look_and_click_a_nodule(page: Any, phantom: Path, server: Running) -> None:
+    open_viewer(page, phantom)
+    assert page.locator("#patient").inner_text() == HTML
+    assert page.title() == "Viewer - lungscreen"
+    assert "Doe" not in page.url + server.log.read_text()
+    result = server.client.get(f"/api/v1/cases/{page.url.partition('case=')[2]}/result").json()["scans"][0]
+    axial = page.locator("canvas[data-plane=axial]")
+    for nodule in result["nodules"][:2]:
+        page.get_by_role("button", name=f"Go to nodule {nodule['rank']}").click()
+        z = round(nodule["voxel_zyx"][0])
+        sync_api.expect(axial).to_have_attribute("aria-label", f"Axial plane, slice {z + 1} of {slices(axial)}")
+        assert page.locator("tr.chosen").get_attribute("data-rank") == str(nodule["rank"])
+    axial.focus()
+    step = 1 if z + 2 <= slices(axial) else -1
+    page.keyboard.press("ArrowUp" if step > 0 else "ArrowDown")
+    sync_api.expect(axial).to_have_attribute("aria-label", f"Axial plane, slice {z + 1 + step} of {slices(axial)}")
+    before = axial.screenshot()
+    page.keyboard.press("2")
+    sync_api.expect(page.get_by_role("radio", name="Soft tissue")).to_have_attribute("aria-checked", "true")
+    page.wait_for_timeout(200)
+    assert axial.screenshot() != before
+
+
+def slices(canvas: Any) -> int:
+    return int(canvas.get_attribute("aria-label").rpartition(" ")[2])
+
+
+def test_what_is_read_and_measured_is_where_the_scan_has_it(page: Any, phantom: Path, server: Running) -> None:
+    """The readout under the pointer against the grid of the interface, and a ruler of a known length."""
+    open_viewer(page, phantom)
+    case = page.url.partition("case=")[2]
+    scan = server.client.get(f"/api/v1/cases/{case}/result").json()["scans"][0]
+    grid = server.client.get(f"/api/v1/cases/{case}/volumes/{scan['page']}").json()
+    box = page.locator("canvas[data-plane=axial]").bounding_box()
+    _, height, width = grid["shape_zyx"]
+    sx, sy, _ = grid["spacing_mm"]
+    scale = min(box["width"] / (width * sx), box["height"] / (height * sy))
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    x, y = (float(word) for word in page.locator("#readout").inner_text().partition(" at ")[2].split(", ")[:2])
+    origin, d = grid["origin_mm"], grid["direction"]
+    center = [(width - 1) / 2 * sx, (height - 1) / 2 * sy]
+    # Whole pixels of the canvas, and tenths of a millimetre.
+    assert x == pytest.approx(origin[0] + d[0] * center[0], abs=1.5 / scale)
+    assert y == pytest.approx(origin[1] + d[4] * center[1], abs=1.5 / scale)
+    page.keyboard.press("m")
+    page.mouse.down()
+    page.mouse.move(middle[0] + 30 * scale, middle[1] + 40 * scale, steps=3)
+    page.mouse.up()
+    rulers = page.locator("#rulers li")
+    assert float(rulers.first.inner_text().split(" mm")[0].split()[-1]) == pytest.approx(50, abs=1.5)
+    page.keyboard.press("Escape")
+    assert rulers.count() == 0
