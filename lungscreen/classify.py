@@ -14,6 +14,7 @@ from detection.detect import DetectSettings, Search, caches, source_of
 from detection.detector import load_detector
 from lungscreen.analysing import analyse
 from lungscreen.pipeline import Pipeline
+from lungscreen.priors import find_priors
 from preprocessing.cohort import summary
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
@@ -32,6 +33,8 @@ class ClassifySettings(DetectSettings):
         calibration: calibration.json of `classification.calibrate`, or None.
         age, sex, family_history, emphysema: of the person, for Brock's models; see `Person`.
         persons: csv of them by patient `id`; who is not in it is as the options above say.
+        prior: earlier scans of the same patients, as `input`; None: earlier studies among the scans, if there are.
+        prior_days: from the earlier scan to the current one; None: as the dates say.
     """
 
     out: Path = Path("outputs/classify")
@@ -43,10 +46,14 @@ class ClassifySettings(DetectSettings):
     family_history: bool | None = None
     emphysema: bool | None = None
     persons: Path | None = None
+    prior: Path | None = None
+    prior_days: float | None = None
 
     def __post_init__(self) -> None:
         DetectSettings.__post_init__(self)
         self.person()
+        if self.prior_days is not None and not self.prior_days > 0:
+            raise UsageError(f"prior_days= must be above 0, got {self.prior_days}")
 
     def person(self) -> Person:
         """Of whom nothing else is stated."""
@@ -69,7 +76,8 @@ def classify(settings: ClassifySettings) -> int:
     search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
     calibration = load_calibration(settings.calibration) if settings.calibration else None
     classifier = load_classifier(settings.classifier, calibration=calibration)
-    pipeline = Pipeline(search, classifier, given, persons, settings.person())
+    priors = find_priors(settings.prior, settings.prior_days, scans)
+    pipeline = Pipeline(search, classifier, given, persons, settings.person(), priors)
     done = analyse(pipeline, scans, out, settings.key_images)
     log.info("%s; research use only, not a medical device", summary(done))
     log.info("report: %s", out / "report" / "index.html")

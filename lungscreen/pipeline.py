@@ -12,11 +12,13 @@ from importlib.metadata import version
 
 from classification.assessment import PatientReport
 from classification.classifier import NoduleClassifier
+from classification.follow_up.applied import Prior, with_prior
 from classification.guidelines.applied import with_guidelines
 from classification.guidelines.person import Person
 from classification.measuring.bare_crop import is_bare, prepare_crop
 from detection.candidate import Candidate
 from detection.detect import Search
+from lungscreen.priors import Priors
 from preprocessing.geometry import Geometry
 from preprocessing.intake.scan import Reason, Scan, ScanError
 from preprocessing.lungs.mask import NO_LUNGS
@@ -48,6 +50,7 @@ class Pipeline:
         given: candidates by series uid that take the place of stage 1, or None to detect.
         persons: what is known of patients, by id, for the guidelines.
         anyone: what is known of all the others.
+        priors: earlier scans to compare with.
     """
 
     search: Search
@@ -55,6 +58,7 @@ class Pipeline:
     given: Mapping[str, Sequence[Candidate]] | None = None
     persons: Mapping[str, Person] = field(default_factory=dict)
     anyone: Person = field(default_factory=Person)
+    priors: Priors = field(default_factory=Priors)
 
     def run(self, scan: Scan) -> Analysis:
         """A scan on disk to its candidates and its report: the one way, whoever asks.
@@ -73,11 +77,21 @@ class Pipeline:
             raise ScanError(Reason.NO_LUNGS, "no lungs were found in the scan; without lungs there is no probability")
         warnings = (*prepared.warnings, *more)
         report = self.classifier.assess(prepared, candidates, scan.patient_id, warnings)
-        if is_bare(prepared):
-            report = _of_nodules_alone(report)
+        report = _of_nodules_alone(report) if is_bare(prepared) else self._followed(report, prepared, scan)
         report = with_guidelines(report, self.persons.get(scan.patient_id, self.anyone))
         provenance = {"lungscreen": version("lungscreen"), **source, **report.provenance}
         return Analysis(prepared, candidates, replace(report, provenance=provenance))
+
+    def _followed(self, report: PatientReport, prepared: PreparedScan, scan: Scan) -> PatientReport:
+        """With what became of the nodules since the earlier scan, where there is one."""
+        found = self.priors.of(scan)
+        if found is None:
+            return report
+        try:
+            before, candidates = self.search.run(found[0])
+        except ScanError as error:
+            return replace(report, warnings=(*report.warnings, f"prior_unreadable: {error.reason}: {error.detail}"))
+        return with_prior(report, prepared, Prior(before, candidates, found[1]))
 
     def _gate_warnings(self) -> list[str]:
         """Stage 2 reads the detector's scores: those of another detector mean something else."""

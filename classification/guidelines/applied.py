@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
 from classification.assessment import NoduleAssessment, PatientReport
+from classification.follow_up.growth import Change
 from classification.guidelines.brock import BrockNodule, brock_1b, brock_2b
-from classification.guidelines.lung_rads import RatedNodule, lung_rads
+from classification.guidelines.lung_rads import RatedNodule, Since, lung_rads
 from classification.guidelines.person import Person
 from classification.measuring.density import NoduleType
 
@@ -21,15 +24,18 @@ def with_guidelines(report: PatientReport, person: Person) -> PatientReport:
 
     Spiculation is the network's estimate, an upper lobe the upper third of the lungs, the count that of assessed
     candidates that are rather nodules than not. Brock is left out for benign calcification
-    and where the place in the lungs is unknown. What was assumed of the
+    and where the place in the lungs is unknown. Where an earlier scan says how a nodule changed
+    (`classification.follow_up`), its category is that of a later CT. What was assumed of the
     person stands in the provenance as `brock_assumed`.
     """
     count = max(1, sum(n.attributes.get("nodule_probability", 1.0) >= 0.5 for n in report.nodules))
-    nodules = tuple(_judged(n, person, count) for n in report.nodules)
+    days = report.provenance.get("prior_days", "unknown")
+    since = math.nan if days == "unknown" else float(days)
+    nodules = tuple(_judged(n, person, count, since) for n in report.nodules)
     return replace(report, nodules=nodules, provenance={**report.provenance, "brock_assumed": person.assumed})
 
 
-def _judged(nodule: NoduleAssessment, person: Person, count: int) -> NoduleAssessment:
+def _judged(nodule: NoduleAssessment, person: Person, count: int, days: float) -> NoduleAssessment:
     measured = nodule.measurements
     if "type" not in measured:
         return nodule
@@ -37,8 +43,16 @@ def _judged(nodule: NoduleAssessment, person: Person, count: int) -> NoduleAsses
     benign = measured["calcification_pattern"] in BENIGN_CALCIFICATION
     spiculated = nodule.attributes.get("spiculation", 1.0) >= SPICULATED
     mean, solid = (float(measured.get(f"{name}_diameter_mm", 0.0)) for name in ("mean", "solid"))
-    more: dict[str, float | str] = {"lung_rads": lung_rads(RatedNodule(kind, mean, solid, benign, spiculated))}
+    rated = RatedNodule(kind, mean, solid, benign, spiculated)
+    more: dict[str, float | str] = {"lung_rads": lung_rads(rated, _since(measured, days))}
     if not benign and measured["zone"] != "unknown":
         asked = BrockNodule(float(measured["long_axis_mm"]), kind, measured["zone"] == "upper", spiculated, count)
         more |= {"brock_1b": brock_1b(asked, person), "brock_2b": brock_2b(asked, person)}
     return replace(nodule, measurements={**measured, **more})
+
+
+def _since(measured: Mapping[str, float | str], days: float) -> Since | None:
+    if "change" not in measured:
+        return None
+    change = cast(Change, measured["change"])
+    return Since(change, cast(Change, measured.get("solid_change", change)), days)

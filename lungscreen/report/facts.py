@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from classification.assessment import NoduleAssessment
@@ -10,6 +11,9 @@ from classification.network import RATING_SCALES
 from lungscreen.report.wording import fixed, percent
 
 Measured = Mapping[str, float | str]
+
+# Doubling in over ten years is none.
+NO_GROWTH_DAYS = 3650.0
 
 
 def facts(nodule: NoduleAssessment) -> tuple[tuple[str, str], ...]:
@@ -32,11 +36,32 @@ def _measured(measured: Measured) -> list[tuple[str, str]]:
         found.append(("Calcification", str(measured["calcification_pattern"])))
     if "pleura_mm" in measured:
         found.append(("To the pleura", _distance(float(measured["pleura_mm"]))))
-    return [*found, *_guidelines(measured)]
+    return [*found, *_since(measured), *_guidelines(measured)]
+
+
+def _since(measured: Measured) -> list[tuple[str, str]]:
+    """What became of it since an earlier scan."""
+    if "change" not in measured:
+        return []
+    if measured["change"] == "new":
+        return [("Since the earlier scan", "new: not found there")]
+    was = f"mean {_number(measured, 'prior_mean_diameter_mm', 1)} mm, {_number(measured, 'prior_volume_mm3', 0)} mm³"
+    found = [("Since the earlier scan", f"{measured['change']}; it was {was}")]
+    if "doubling_days" in measured:
+        low, high = (_days(float(measured[f"doubling_days_{end}"])) for end in ("low", "high"))
+        days = float(measured["doubling_days"])
+        words = f"{_days(days)} ({low} to {high})" if days > 0 else f"does not grow (at the fastest {low})"
+        found.append(("Volume doubling time", words))
+    return found
+
+
+def _days(days: float) -> str:
+    return f"{days:.0f} days" if math.isfinite(days) and days < NO_GROWTH_DAYS else "no growth"
 
 
 def _guidelines(measured: Measured) -> list[tuple[str, str]]:
-    found = [("Lung-RADS v2022", f"{measured['lung_rads']} (as a first CT)")] if "lung_rads" in measured else []
+    seen = "compared with the earlier CT" if "change" in measured else "as a first CT"
+    found = [("Lung-RADS v2022", f"{measured['lung_rads']} ({seen})")] if "lung_rads" in measured else []
     for model in ("1b", "2b"):
         if f"brock_{model}" in measured:
             found.append((f"Brock model {model}", percent(float(measured[f"brock_{model}"]))))

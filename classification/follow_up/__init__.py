@@ -1,0 +1,1 @@
+"""Two scans of one patient: registered, their nodules matched, and what grew."""
