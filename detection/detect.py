@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from detection.detector import InferenceSettings, NoduleDetector, load_detector
 from detection.leavings import remove_results
 from detection.models.interface import chosen_kind
 from detection.pictures.key_images import write_key_images
+from detection.weak_spots import weak_spots
 from phantom.make import RECIPE_VERSION, make_cohort
 from preprocessing.cohort import for_each_scan, summary, write_scans
 from preprocessing.intake.find import find_scans
@@ -101,6 +102,8 @@ class Search:
     def run(self, scan: Scan) -> tuple[PreparedScan, list[Candidate]]:
         """A scan on disk, prepared as pictures and stage 2 want it, with its candidates (world LPS mm, best first).
 
+        To its warnings those on what the detector is less sure of are added.
+
         Raises:
             ScanError: when the pixels cannot be read.
         """
@@ -108,7 +111,8 @@ class Search:
         grid = self.detector.model.preparation.grid
         # World millimetres are all that passes between the stages, so each may look at a scan prepared its own way.
         seen = prepared if grid == PrepareSettings() else prepare_scan(scan, grid, self.prepared)
-        return prepared, detect_cached(self.detector, seen, self.candidates)
+        candidates = detect_cached(self.detector, seen, self.candidates)
+        return replace(prepared, warnings=(*prepared.warnings, *weak_spots(prepared))), candidates
 
 
 def caches(wanted: bool) -> tuple[Path | None, Path | None]:
