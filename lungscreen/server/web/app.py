@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -64,10 +65,27 @@ def _said(_: Request, problem: Exception) -> JSONResponse:
     return JSONResponse(problem.body(), problem.status, problem.headers)
 
 
-def _said_by_starlette(_: Request, error: Exception) -> JSONResponse:
+def _said_by_starlette(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # Starlette names the methods of one route, and some paths have several
+        headers["Allow"] = ", ".join(_methods(request))
     body = {"reason": "not_found" if error.status_code == 404 else "refused", "detail": str(error.detail)}
-    return JSONResponse(body, error.status_code, error.headers)
+    return JSONResponse(body, error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path of a request can be asked for."""
+    document = request.app.openapi()["paths"]
+    found = {
+        method.upper() for path, methods in document.items() if _fits(path, request.url.path) for method in methods
+    }
+    return sorted(found) or ["GET"]
+
+
+def _fits(template: str, path: str) -> bool:
+    pattern = re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(template))
+    return re.fullmatch(pattern, path) is not None
 
 
 def _not_understood(_: Request, error: Exception) -> JSONResponse:

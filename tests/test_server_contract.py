@@ -1,0 +1,63 @@
+"""Requests made up from the server's own document: nothing breaks it, and it answers as it says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("python_multipart")
+import httpx
+import uvicorn
+
+from lungscreen.server.desk import Desk
+from lungscreen.server.web.app import create_app
+from tests.serving import NIFTI, files, free_port, server_settings, until
+
+EXAMPLES = 15
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a server that holds a case, which stays in the queue."""
+    app = create_app(Desk(server_settings(tmp_path_factory.mktemp("contract"), upload_mb=1), workers=0))
+    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until(lambda: server.started)
+    address = f"http://127.0.0.1:{server.config.port}"
+    httpx.post(f"{address}/api/v1/cases", files=files(NIFTI))
+    yield address
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.slow
+def test_every_answer_is_one_that_the_document_states(address: str, tmp_path: Path) -> None:
+    """No 5xx, no status, body or content type that the document does not know, wrong requests refused."""
+    pytest.importorskip("schemathesis")
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/api/v1/openapi.json"]
+    options = [f"--max-examples={EXAMPLES}", "--seed=0", "--phases=examples,coverage,fuzzing", "--no-color"]
+    # No schema can say what a file must hold; and that nothing is ready without a worker is meant.
+    options += ["--exclude-checks=positive_data_acceptance", "--exclude-path=/ready"]
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    assert "Tested: 14" in done.stdout, done.stdout
+
+
+def test_every_route_of_the_interface_documents_its_refusals(address: str) -> None:
+    paths = httpx.get(f"{address}/api/v1/openapi.json").json()["paths"]
+    assert len([path for path in paths if path.startswith("/api/v1/")]) == 9
+    for path, methods in paths.items():
+        for operation in methods.values():
+            assert operation["description"], path
+            stated = set(operation["responses"])
+            if path.startswith("/api/v1/"):
+                assert {"400", "401", "403"} <= stated, path
+            if "{case}" in path:
+                assert {"404", "422"} <= stated, path
