@@ -6,6 +6,8 @@ ARGS ?=
 PY := .venv/bin/python
 PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check -q -c constraints.txt \
 	$(if $(TORCH),--extra-index-url https://download.pytorch.org/whl/$(TORCH))
+# What ARGS=dicom=true needs beside the core.
+DICOM := $(if $(findstring dicom=true,$(ARGS)),.venv/.dicom)
 # Paths travel in the environment, so that blanks, brackets, commas and quotes in them reach the program unchanged.
 export INPUT OUT
 
@@ -16,10 +18,10 @@ help:  ## print this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/:.*  ## /\t/' | expand -t 12
 	@echo 'variables: INPUT=path  OUT=folder  ARGS="key=value ..."  TORCH=cpu  PYTHON=python3.12'
 
-detect: .venv/.core  ## find nodules: make detect INPUT=path OUT=folder
+detect: .venv/.core $(DICOM)  ## find nodules: make detect INPUT=path OUT=folder
 	@$(PY) -m detection.detect $${INPUT:+"input=$$INPUT"} $${OUT:+"out=$$OUT"} $(ARGS)
 
-classify: .venv/.core  ## nodules and cancer probability of every patient, with a report
+classify: .venv/.core $(DICOM)  ## nodules and cancer probability of every patient, with a report
 	@$(PY) -m lungscreen.classify $${INPUT:+"input=$$INPUT"} $${OUT:+"out=$$OUT"} $(ARGS)
 
 serve: .venv/.serve  ## upload and look at scans in a browser: make serve ARGS="port=8000 ..."
@@ -57,6 +59,10 @@ clean:  ## remove the environment and what tools left
 
 .venv/.core: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP_INSTALL) -e .
+	@touch $@
+
+.venv/.dicom: .venv/.core
+	$(PIP_INSTALL) -e '.[dicom]'
 	@touch $@
 
 .venv/.dev: .venv/.core

@@ -30,10 +30,7 @@ def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, f
         `solid_diameter_mm`, the mean diameter of the solid part, where it is part-solid.
     """
     hu, geometry = prepared.volume.hu, prepared.volume.geometry
-    nodule = outline(hu, geometry.to_voxel(candidate.center_mm), candidate.diameter_mm)
-    bare = is_bare(prepared)
-    if bare:
-        nodule = nodule.within(prepared.lung_mask)
+    nodule, bare = outline_of(candidate, prepared), is_bare(prepared)
     axes, density = axes_of(nodule, geometry), density_of(nodule, hu)
     solid = solid_part(nodule, hu) if density.kind == "part-solid" else None
     part = {"solid_diameter_mm": axes_of(solid, geometry).mean_diameter_mm} if solid is not None else {}
@@ -51,6 +48,13 @@ def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, f
         **part,
         **(NOWHERE if bare else _place(candidate, prepared, nodule)),
     }
+
+
+def outline_of(candidate: Candidate, prepared: PreparedScan) -> Outline:
+    """What is measured: the outline around a candidate with a diameter, of a bare crop no more than is in its file."""
+    geometry = prepared.volume.geometry
+    nodule = outline(prepared.volume.hu, geometry.to_voxel(candidate.center_mm), candidate.diameter_mm)
+    return nodule.within(prepared.lung_mask) if is_bare(prepared) else nodule
 
 
 def _place(candidate: Candidate, prepared: PreparedScan, nodule: Outline) -> Mapping[str, float | str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class DetectSettings:
         key_images: of how many candidates a scan.
         cache: keep prepared scans and candidates between runs.
         phantoms: size of the phantom cohort.
+        dicom: write the results as DICOM objects too, for scans that came as DICOM.
     """
 
     input: Path | None = None
@@ -49,16 +51,19 @@ class DetectSettings:
     key_images: int = 5
     cache: bool = True
     phantoms: int = 8
+    dicom: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", chosen_kind(self.model))
         if self.key_images < 0 or self.phantoms < 1:
             got = f"{self.key_images} and {self.phantoms}"
             raise UsageError(f"key_images= must be at least 0 and phantoms= at least 1, got {got}")
+        if self.dicom and find_spec("highdicom") is None:
+            raise UsageError("dicom=true needs highdicom: pip install 'lungscreen[dicom]'")
 
 
 def detect(settings: DetectSettings) -> int:
-    """Write `candidates.csv`, `scans.csv` and `key_images/`; 1 when not a single scan could be read.
+    """Write `candidates.csv`, `scans.csv`, `key_images/`, `dicom/` if wanted; 1 when not a single scan could be read.
 
     Raises:
         FileNotFoundError: no such input or weights.
@@ -70,11 +75,18 @@ def detect(settings: DetectSettings) -> int:
     out.mkdir(parents=True, exist_ok=True)
     remove_results(out)
 
+    def as_dicom(candidates: Sequence[Candidate], scan: Scan) -> tuple[str, ...]:
+        if not settings.dicom:
+            return ()
+        from detection.dicom_out.write import write_candidate_report  # of an extra
+
+        return write_candidate_report(candidates, search.detector.provenance, scan, out / "dicom").warnings
+
     def work(scan: Scan) -> tuple[str, ...]:
         prepared, candidates = search.run(scan)
         write_key_images(prepared, candidates, out / "key_images", settings.key_images)
         found.extend(candidates)
-        return prepared.warnings
+        return (*prepared.warnings, *as_dicom(candidates, scan))
 
     def save(done: Sequence[Scan]) -> None:
         write_candidates(out / "candidates.csv", found)

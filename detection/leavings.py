@@ -6,12 +6,16 @@ import re
 from pathlib import Path
 
 TABLES = ("candidates.csv", "scans.csv", "nodules.csv", "patients.csv")
-# Pictures and pages are called by the checksum of their series.
-FOLDERS = {"key_images": re.compile(r"[0-9a-f]{16}.*\.png"), "report": re.compile(r"([0-9a-f]{16}|index)\.html")}
+# Pictures, pages and DICOM objects are called by the checksum of their series.
+FOLDERS = {
+    "key_images": re.compile(r"[0-9a-f]{16}.*\.png"),
+    "report": re.compile(r"([0-9a-f]{16}|index)\.html"),
+    "dicom": re.compile(r"[0-9a-f]{16}_(sr|seg)\.dcm"),
+}
 
 
 def remove_results(out: Path) -> None:
-    """Remove tables, pictures and pages of an earlier run; files of other names stay."""
+    """Remove tables, pictures, pages and DICOM objects of an earlier run; files of other names stay."""
     for name in TABLES:
         (out / name).unlink(missing_ok=True)
     for folder, name_of_ours in FOLDERS.items():

@@ -20,7 +20,12 @@ Seen = Callable[[Scan, Analysis], None]
 
 
 def analyse(
-    pipeline: Pipeline, scans: Sequence[Scan], out: Path, key_images: int, seen: Seen | None = None
+    pipeline: Pipeline,
+    scans: Sequence[Scan],
+    out: Path,
+    key_images: int,
+    seen: Seen | None = None,
+    dicom: bool = False,
 ) -> list[Scan]:
     """Write candidates, scans, nodules and patients as csv, key images and the report.
 
@@ -30,6 +35,7 @@ def analyse(
         out: folder for the results; what an earlier run left there under the same names is removed.
         key_images: of how many candidates a scan.
         seen: handed every scan that was read, with all that is known of it, while its voxels are still there.
+        dicom: write segmentation and structured report into `dicom/`, too (extra `[dicom]`).
 
     Returns:
         The scans with what became of them, see `for_each_scan`.
@@ -40,6 +46,13 @@ def analyse(
     results: list[Result] = []
     pages: list[PageLink] = []
 
+    def as_dicom(analysis: Analysis, scan: Scan) -> tuple[str, ...]:
+        if not dicom:
+            return ()
+        from lungscreen.dicom_out.write import write_dicom  # of an extra
+
+        return write_dicom(analysis, scan, out / "dicom").warnings
+
     def work(scan: Scan) -> tuple[str, ...]:
         analysis = pipeline.run(scan)
         prepared, candidates, report = analysis.prepared, analysis.candidates, analysis.report
@@ -47,11 +60,12 @@ def analyse(
             seen(scan, analysis)
         found.extend(candidates)
         results.append(Result(report, prepared.source_geometry, scan))
+        warnings = (*report.warnings, *as_dicom(analysis, scan))
         if is_bare(prepared):
-            return report.warnings
+            return warnings
         write_key_images(prepared, candidates, out / "key_images", key_images)
         pages.append(write_patient_page(out / "report", report, prepared, top=key_images))
-        return report.warnings
+        return warnings
 
     def save(done: Sequence[Scan]) -> None:
         write_candidates(out / "candidates.csv", found)

@@ -61,7 +61,7 @@ class ClassifySettings(DetectSettings):
 
 
 def classify(settings: ClassifySettings) -> int:
-    """Write candidates, scans, nodules and patients as csv and the report; 1 when not a single scan could be read.
+    """Write the tables, the report and, if wanted, `dicom/`; 1 when not a single scan could be read.
 
     Raises:
         FileNotFoundError: no such input, candidates, calibration or weights.
@@ -78,7 +78,7 @@ def classify(settings: ClassifySettings) -> int:
     classifier = load_classifier(settings.classifier, calibration=calibration)
     priors = find_priors(settings.prior, settings.prior_days, scans)
     pipeline = Pipeline(search, classifier, given, persons, settings.person(), priors)
-    done = analyse(pipeline, scans, out, settings.key_images)
+    done = analyse(pipeline, scans, out, settings.key_images, dicom=settings.dicom)
     log.info("%s; research use only, not a medical device", summary(done))
     log.info("report: %s", out / "report" / "index.html")
     return int(all(scan.refused for scan in done))
