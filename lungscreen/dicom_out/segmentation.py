@@ -38,11 +38,12 @@ def segmentation(
     for number, found in enumerate(masks):
         for k, mask in found.items():
             pixels[touched.index(k), ..., number] = mask
-    images, positions = [source.headers[k] for k in touched], None
+    images, positions = list(source.headers), None
     if source.is_multi_frame:
         places = [source.slices[k].position_mm for k in touched]
-        images = list(source.headers)
         positions = [PlanePositionSequence(CoordinateSystemNames.PATIENT, place) for place in places]
+    else:
+        images = [images[k] for k in touched]
     return seg.Segmentation(
         source_images=images,
         pixel_array=pixels,
