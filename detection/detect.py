@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from detection.candidate import Candidate, write_candidates
 from detection.candidate_cache import detect_cached
-from detection.detector import InferenceSettings, NoduleDetector, load_detector
+from detection.detector import InferenceSettings, NoduleDetector, load_detector, read_weights
 from detection.leavings import remove_results
 from detection.models.interface import chosen_kind
 from detection.pictures.key_images import write_key_images
 from detection.weak_spots import weak_spots
 from phantom.make import RECIPE_VERSION, make_cohort
-from preprocessing.cohort import for_each_scan, summary, write_scans
+from preprocessing.cohort import summary, write_scans
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
+from preprocessing.journal.going import Cohort, go_through
+from preprocessing.journal.record import Answer, Record
+from preprocessing.journal.settings import CohortSettings
 from preprocessing.prepare import PreparedScan, PrepareSettings, default_cache, prepare_scan
-from runs.cache import cache_folder
+from runs.cache import cache_folder, code_digest
 from runs.entry import UsageError, run
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class DetectSettings:
-    """What `detection.detect` takes.
+class DetectSettings(CohortSettings):
+    """What `detection.detect` takes: how it goes through a cohort, and
 
     Attributes:
         input: DICOM folder, zip, image file or folder of these; None: a cohort of phantoms, made on first use.
@@ -54,6 +60,7 @@ class DetectSettings:
     dicom: bool = False
 
     def __post_init__(self) -> None:
+        CohortSettings.__post_init__(self)
         object.__setattr__(self, "model", chosen_kind(self.model))
         if self.key_images < 0 or self.phantoms < 1:
             got = f"{self.key_images} and {self.phantoms}"
@@ -61,40 +68,76 @@ class DetectSettings:
         if self.dicom and find_spec("highdicom") is None:
             raise UsageError("dicom=true needs highdicom: pip install 'lungscreen[dicom]'")
 
+    def decides(self) -> dict[str, str]:
+        """What the candidates and the pictures follow from, besides the scans.
+
+        Raises:
+            FileNotFoundError, UsageError: see `read_weights`.
+        """
+        _, card = read_weights(self.weights, self.model)
+        return {
+            "detector": str(card["sha256"]),
+            "inference": json.dumps(asdict(self.inference)),
+            "key_images": str(self.key_images),
+            "dicom": str(self.dicom),
+            "version": version("lungscreen"),
+        }
+
 
 def detect(settings: DetectSettings) -> int:
     """Write `candidates.csv`, `scans.csv`, `key_images/`, `dicom/` if wanted; 1 when not a single scan could be read.
 
     Raises:
         FileNotFoundError: no such input or weights.
+        UsageError: see `go_through`.
     """
     out = settings.out
-    scans = find_scans(source_of(settings.input, settings.phantoms))
-    search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
-    found: list[Candidate] = []
-    out.mkdir(parents=True, exist_ok=True)
-    remove_results(out)
+    source = source_of(settings.input, settings.phantoms)
+    scans = find_scans(source)
+    decides = {**settings.decides(), "code": code_digest("detection.detect")}
+    cohort = Cohort("detect", source, scans, decides, out)
+    done = go_through(cohort, Detecting(settings), settings, remove_results, partial(write_tables, out))
+    log.info("%s; tables in %s", summary([record.scan for record in done]), out)
+    return int(bool(done) and all(record.scan.refused for record in done))
 
-    def as_dicom(candidates: Sequence[Candidate], scan: Scan) -> tuple[str, ...]:
-        if not settings.dicom:
-            return ()
-        from detection.dicom_out.write import write_candidate_report  # of an extra
 
-        return write_candidate_report(candidates, search.detector.provenance, scan, out / "dicom").warnings
+@dataclass(frozen=True)
+class Detecting:
+    """Stage 1, made where it works."""
 
-    def work(scan: Scan) -> tuple[str, ...]:
-        prepared, candidates = search.run(scan)
-        write_key_images(prepared, candidates, out / "key_images", settings.key_images)
-        found.extend(candidates)
-        return (*prepared.warnings, *as_dicom(candidates, scan))
+    settings: DetectSettings
 
-    def save(done: Sequence[Scan]) -> None:
-        write_candidates(out / "candidates.csv", found)
-        write_scans(out / "scans.csv", done)
+    def __call__(self) -> Callable[[Scan], Answer]:
+        settings = self.settings
+        search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
 
-    done = for_each_scan(scans, work, save)
-    log.info("%s; %d candidates in %s", summary(done), len(found), out / "candidates.csv")
-    return int(all(scan.refused for scan in done))
+        def work(scan: Scan) -> Answer:
+            prepared, candidates = search.run(scan)
+            found = {"candidates": [asdict(c) for c in candidates]}
+            images = write_key_images(prepared, candidates, settings.out / "key_images", settings.key_images)
+            files, warnings = [f"key_images/{path.name}" for path in images], prepared.warnings
+            if settings.dicom:
+                from detection.dicom_out.write import write_candidate_report  # of an extra
+
+                folder = settings.out / "dicom"
+                written = write_candidate_report(candidates, search.detector.provenance, scan, folder)
+                files += [f"dicom/{path.name}" for path in written.paths]
+                warnings = (*warnings, *written.warnings)
+            return Answer(warnings, found, tuple(files), search.detector.provenance)
+
+        return work
+
+
+def write_tables(out: Path, records: Sequence[Record]) -> None:
+    """`candidates.csv` and `scans.csv` of these records."""
+    write_candidates(out / "candidates.csv", [c for record in records for c in candidates_of(record)])
+    write_scans(out / "scans.csv", [record.scan for record in records])
+
+
+def candidates_of(record: Record) -> list[Candidate]:
+    """Stage 1's answer, or the list that took its place; none of a refused scan."""
+    rows = record.answer.found["candidates"] if record.answer else ()
+    return [Candidate(r["series_uid"], tuple(r["center_mm"]), r["diameter_mm"], r["score"]) for r in rows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Scans to a folder of results: tables, key images and pages, written while the run goes on."""
+"""Scans to a folder of results: key images and pages a scan at a time, tables and an index of all."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from classification.measuring.bare_crop import is_bare
-from detection.candidate import Candidate, write_candidates
+from detection.detect import write_tables as write_stage_1
 from detection.leavings import remove_results
 from detection.pictures.key_images import write_key_images
 from lungscreen.pipeline import Analysis, Pipeline
-from lungscreen.report.page import PageLink, write_index, write_patient_page
-from lungscreen.tables import Result, write_nodules, write_patients
-from preprocessing.cohort import for_each_scan, write_scans
+from lungscreen.report.page import page_link, write_index, write_patient_page
+from lungscreen.results import as_found, result_of
+from lungscreen.tables import write_nodules, write_patients
+from preprocessing.cohort import for_each_scan
 from preprocessing.intake.scan import Scan
+from preprocessing.journal.record import Answer, Record
 
 Seen = Callable[[Scan, Analysis], None]
 
@@ -42,36 +44,64 @@ def analyse(
     """
     out.mkdir(parents=True, exist_ok=True)
     remove_results(out)
-    found: list[Candidate] = []
-    results: list[Result] = []
-    pages: list[PageLink] = []
-
-    def as_dicom(analysis: Analysis, scan: Scan) -> tuple[str, ...]:
-        if not dicom:
-            return ()
-        from lungscreen.dicom_out.write import write_dicom  # of an extra
-
-        return write_dicom(analysis, scan, out / "dicom").warnings
+    answers: dict[Scan, Answer] = {}
 
     def work(scan: Scan) -> tuple[str, ...]:
-        analysis = pipeline.run(scan)
-        prepared, candidates, report = analysis.prepared, analysis.candidates, analysis.report
-        if seen is not None:
-            seen(scan, analysis)
-        found.extend(candidates)
-        results.append(Result(report, prepared.source_geometry, scan))
-        warnings = (*report.warnings, *as_dicom(analysis, scan))
-        if is_bare(prepared):
-            return warnings
-        write_key_images(prepared, candidates, out / "key_images", key_images)
-        pages.append(write_patient_page(out / "report", report, prepared, top=key_images))
-        return warnings
+        answers[scan] = analyse_scan(pipeline, scan, out, key_images, seen, dicom)
+        return answers[scan].warnings
 
     def save(done: Sequence[Scan]) -> None:
-        write_candidates(out / "candidates.csv", found)
-        write_scans(out / "scans.csv", done)
-        write_nodules(out / "nodules.csv", [r.report for r in results])
-        write_patients(out / "patients.csv", [r for r in results if not math.isnan(r.report.cancer_probability)])
-        write_index(out / "report", pages, [scan for scan in done if scan.refused])
+        given = zip(done, scans, strict=False)
+        records = [
+            Record("", place, scan, "", None if scan.refused else answers[found])
+            for place, (scan, found) in enumerate(given)
+        ]
+        write_tables(out, records)
 
     return for_each_scan(scans, work, save)
+
+
+def analyse_scan(
+    pipeline: Pipeline, scan: Scan, out: Path, key_images: int, seen: Seen | None = None, dicom: bool = False
+) -> Answer:
+    """Write the key images and the page of a scan, and tell what the tables need.
+
+    Args:
+        pipeline: both stages.
+        scan: one that intake did not refuse.
+        out: folder of results.
+        key_images: of how many candidates.
+        seen, dicom: see `analyse`.
+
+    Raises:
+        ScanError: see `Pipeline.run`.
+    """
+    analysis = pipeline.run(scan)
+    prepared, candidates, report = analysis.prepared, analysis.candidates, analysis.report
+    if seen is not None:
+        seen(scan, analysis)
+    files = []
+    if not is_bare(prepared):
+        images = write_key_images(prepared, candidates, out / "key_images", key_images)
+        page = write_patient_page(out / "report", report, prepared, top=key_images)
+        files = [f"report/{page.file}", *(f"key_images/{path.name}" for path in images)]
+    warnings = report.warnings
+    if dicom:
+        from lungscreen.dicom_out.write import write_dicom  # of an extra
+
+        written = write_dicom(analysis, scan, out / "dicom")
+        files += [f"dicom/{path.name}" for path in written.paths]
+        warnings = (*warnings, *written.warnings)
+    return Answer(warnings, as_found(candidates, report, prepared.source_geometry), tuple(files), pipeline.made_by)
+
+
+def write_tables(out: Path, records: Sequence[Record]) -> None:
+    """All tables and the index of the report, of these records; the pages are there."""
+    write_stage_1(out, records)
+    results = [result for record in records if (result := result_of(record)) is not None]
+    write_nodules(out / "nodules.csv", [r.report for r in results])
+    write_patients(out / "patients.csv", [r for r in results if not math.isnan(r.report.cancer_probability)])
+    pages = {name for record in records if record.answer for name in record.answer.files}
+    links = [page_link(r.report) for r in results]
+    shown = [link for link in links if f"report/{link.file}" in pages]
+    write_index(out / "report", shown, [record.scan for record in records if record.scan.refused])

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+from classification.calibration.maps import Calibration
 from classification.calibration.stored import load_calibration
 from classification.classifier import load_classifier
 from classification.guidelines.person import Person, read_persons
 from detection.candidate import Candidate, read_candidates
 from detection.detect import DetectSettings, Search, caches, source_of
 from detection.detector import load_detector
-from lungscreen.analysing import analyse
+from detection.leavings import remove_results
+from lungscreen.analysing import analyse_scan, write_tables
 from lungscreen.pipeline import Pipeline
-from lungscreen.priors import find_priors
+from lungscreen.priors import Priors, find_priors
 from preprocessing.cohort import summary
 from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
+from preprocessing.journal.going import Cohort, go_through
+from preprocessing.journal.record import Answer, cohort_digest
+from runs.cache import code_digest
 from runs.entry import UsageError, run
+from runs.training.weights import sha256
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +68,21 @@ class ClassifySettings(DetectSettings):
         """Of whom nothing else is stated."""
         return Person(self.age, self.sex, self.family_history, self.emphysema)
 
+    def decides(self) -> dict[str, str]:
+        """What the whole answer follows from, besides the scans; files by their content.
+
+        Raises:
+            FileNotFoundError, UsageError: no such weights or files, or they are not what they must be.
+        """
+        named = {"candidates": self.candidates, "calibration": self.calibration, "persons": self.persons}
+        return {
+            **DetectSettings.decides(self),
+            **{name: sha256(path) for name, path in named.items() if path is not None},
+            "classifier": load_classifier(self.classifier).provenance["classifier_sha256"],
+            "person": json.dumps(asdict(self.person())),
+            "prior_days": str(self.prior_days),
+        }
+
 
 def classify(settings: ClassifySettings) -> int:
     """Write the tables, the report and, if wanted, `dicom/`; 1 when not a single scan could be read.
@@ -69,19 +93,46 @@ def classify(settings: ClassifySettings) -> int:
     """
     out = settings.out
     given = read_candidates(settings.candidates) if settings.candidates else None
-    persons = read_persons(settings.persons) if settings.persons else {}
-    scans = find_scans(source_of(settings.input, settings.phantoms))
+    source = source_of(settings.input, settings.phantoms)
+    scans = find_scans(source)
     if given is not None:
         check_match(given, scans)
-    search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
-    calibration = load_calibration(settings.calibration) if settings.calibration else None
-    classifier = load_classifier(settings.classifier, calibration=calibration)
     priors = find_priors(settings.prior, settings.prior_days, scans)
-    pipeline = Pipeline(search, classifier, given, persons, settings.person(), priors)
-    done = analyse(pipeline, scans, out, settings.key_images, dicom=settings.dicom)
-    log.info("%s; research use only, not a medical device", summary(done))
+    assessing = Assessing(settings, priors)
+    assessing.told()
+    decides = {**settings.decides(), "prior": cohort_digest(priors.given), "code": code_digest("lungscreen.classify")}
+    cohort = Cohort("classify", source, scans, decides, out)
+    done = go_through(cohort, assessing, settings, remove_results, partial(write_tables, out))
+    log.info("%s; research use only, not a medical device", summary([record.scan for record in done]))
     log.info("report: %s", out / "report" / "index.html")
-    return int(all(scan.refused for scan in done))
+    return int(bool(done) and all(record.scan.refused for record in done))
+
+
+@dataclass(frozen=True)
+class Assessing:
+    """Both stages and the pages, made where they work."""
+
+    settings: ClassifySettings
+    priors: Priors
+
+    def told(self) -> tuple[dict[str, Person], Calibration | None]:
+        """What the user's files say of persons and of the site.
+
+        Raises:
+            FileNotFoundError, UsageError: no such file, or it is not what it must be.
+        """
+        settings = self.settings
+        persons = read_persons(settings.persons) if settings.persons else {}
+        return persons, load_calibration(settings.calibration) if settings.calibration else None
+
+    def __call__(self) -> Callable[[Scan], Answer]:
+        settings = self.settings
+        given = read_candidates(settings.candidates) if settings.candidates else None
+        persons, calibration = self.told()
+        search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
+        classifier = load_classifier(settings.classifier, calibration=calibration)
+        pipeline = Pipeline(search, classifier, given, persons, settings.person(), self.priors)
+        return partial(analyse_scan, pipeline, out=settings.out, key_images=settings.key_images, dicom=settings.dicom)
 
 
 def check_match(given: dict[str, list[Candidate]], scans: list[Scan]) -> None:

@@ -82,6 +82,12 @@ class Pipeline:
         provenance = {"lungscreen": version("lungscreen"), **source, **report.provenance}
         return Analysis(prepared, candidates, replace(report, provenance=provenance))
 
+    @property
+    def made_by(self) -> dict[str, str]:
+        """Names and checksums of the weights and how they are applied, the same for every scan."""
+        detector = {} if self.given is not None else self.search.detector.provenance
+        return {**detector, **self.classifier.provenance}
+
     def _followed(self, report: PatientReport, prepared: PreparedScan, scan: Scan) -> PatientReport:
         """With what became of the nodules since the earlier scan, where there is one."""
         found = self.priors.of(scan)

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,16 +24,18 @@ if sys.platform != "win32":
 log = logging.getLogger(__name__)
 
 LOCK = "running.lock"
+WAIT_SECONDS = 0.5
 # Set in the further processes of one training over several devices, which work in the folder of the first.
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
 
 @contextmanager
-def held(out: Path) -> Iterator[None]:
+def held(out: Path, patience_s: float = 0.0) -> Iterator[None]:
     """Keep `out` for this process alone as long as the block runs.
 
     Args:
         out: made if missing.
+        patience_s: seconds to wait for another process to be gone.
 
     Raises:
         UsageError: another process keeps it; says which.
@@ -41,7 +44,7 @@ def held(out: Path) -> Iterator[None]:
         yield
         return
     out.mkdir(parents=True, exist_ok=True)
-    with _taken(out / LOCK) as handle:
+    with _awaited(out / LOCK, time.monotonic() + patience_s) as handle:
         handle.truncate(0)
         handle.write(f"{os.getpid()} on {socket.gethostname()}")
         handle.flush()
@@ -51,6 +54,17 @@ def held(out: Path) -> Iterator[None]:
             # While it is still ours.
             with suppress(OSError):
                 (out / LOCK).unlink()
+
+
+def _awaited(path: Path, until: float) -> IO[str]:
+    """The locked file, at the latest at a time of the monotonic clock."""
+    while True:
+        try:
+            return _taken(path)
+        except UsageError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(WAIT_SECONDS)
 
 
 def _taken(path: Path) -> IO[str]:

@@ -1,6 +1,9 @@
 """A chest of ellipsoids, for tests that need lungs and nothing else."""
 
+from pathlib import Path
+
 import numpy as np
+import SimpleITK as sitk
 
 from preprocessing.geometry import Geometry
 from preprocessing.volume import Volume
@@ -43,3 +46,17 @@ def simple_chest(
     noise = np.random.default_rng(0).normal(0, 20, hu.shape)
     geometry = Geometry(hu.shape, (2.0, 2.0, thickness), (-170, -130, cut), np.eye(3))
     return Volume((hu + noise).astype(np.int16), geometry, "1.2.3.4")
+
+
+def write_chest(path: Path, seed: int = 0, origin: tuple[float, ...] = (-72.0, -66.0, -54.0)) -> None:
+    """Two air boxes in a body of 108 x 132 x 144 mm, 3 mm voxels, with a 10 mm ball at world (20, 0, 0)."""
+    rng = np.random.default_rng(seed)
+    hu = rng.normal(40, 10, (36, 44, 48))
+    hu[:, :3] = hu[:, -3:] = -1000
+    hu[4:32, 8:36, 6:22] = hu[4:32, 8:36, 26:42] = -850
+    z, y, x = np.meshgrid(*(np.arange(n) * 3.0 for n in hu.shape), indexing="ij")
+    hu[(z - 54) ** 2 + (y - 66) ** 2 + (x - 92) ** 2 < 25] = 30
+    image = sitk.GetImageFromArray(hu.astype(np.int16))
+    image.SetSpacing((3.0, 3.0, 3.0))
+    image.SetOrigin(origin)
+    sitk.WriteImage(image, str(path))

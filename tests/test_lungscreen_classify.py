@@ -10,7 +10,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
@@ -18,24 +17,10 @@ import SimpleITK as sitk
 from classification.calibration.stored import FORMAT
 from lungscreen.classify import ClassifySettings, classify
 from runs.entry import UsageError
-from tests.chests import simple_chest
+from tests.chests import simple_chest, write_chest
 from tests.weights import tiny_classifier, tiny_detector
 
 CSVS = ("patients.csv", "nodules.csv", "candidates.csv", "scans.csv")
-
-
-def write_chest(path: Path, seed: int = 0, origin: tuple[float, ...] = (-72.0, -66.0, -54.0)) -> None:
-    """Two air boxes in a body of 108 x 132 x 144 mm, 3 mm voxels, with a 10 mm ball at world (20, 0, 0)."""
-    rng = np.random.default_rng(seed)
-    hu = rng.normal(40, 10, (36, 44, 48))
-    hu[:, :3] = hu[:, -3:] = -1000
-    hu[4:32, 8:36, 6:22] = hu[4:32, 8:36, 26:42] = -850
-    z, y, x = np.meshgrid(*(np.arange(n) * 3.0 for n in hu.shape), indexing="ij")
-    hu[(z - 54) ** 2 + (y - 66) ** 2 + (x - 92) ** 2 < 25] = 30
-    image = sitk.GetImageFromArray(hu.astype(np.int16))
-    image.SetSpacing((3.0, 3.0, 3.0))
-    image.SetOrigin(origin)
-    sitk.WriteImage(image, str(path))
 
 
 def settings(tmp_path: Path, source: Path, out: str = "out", candidates: Path | None = None) -> ClassifySettings:

@@ -19,6 +19,7 @@ from detection.pictures.canvas import Canvas
 from preprocessing.planes import Axis, Plane, display_planes
 from preprocessing.prepare import PreparedScan
 from preprocessing.volume import HU_MIN
+from runs.writing import whole
 
 PANEL_PX = 320
 SIZE_MM = 70.0
@@ -139,7 +140,8 @@ def write_key_images(
     written = []
     for number, candidate in enumerate(shown, 1):
         path = folder / f"{stem}-{number:02d}.png"
-        path.write_bytes(png_bytes(key_image(prepared, candidate, others=shown)))
+        with whole(path) as part:
+            part.write_bytes(png_bytes(key_image(prepared, candidate, others=shown)))
         written.append(path)
     for old in folder.glob(f"{stem}-[0-9][0-9].png"):
         if old not in written:

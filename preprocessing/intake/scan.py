@@ -37,6 +37,8 @@ class Reason(StrEnum):
     UNSUPPORTED_SYNTAX = "unsupported_syntax"
     UNREADABLE = "unreadable"
     INTERNAL_ERROR = "internal_error"
+    WORKER_DIED = "worker_died"
+    TIME_LIMIT = "time_limit"
 
 
 class SeriesKind(StrEnum):
