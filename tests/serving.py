@@ -7,17 +7,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 
+from lungscreen.server.desk import Desk
 from lungscreen.server.settings import ServerSettings
+from lungscreen.server.web.app import create_app
 from runs.entry import compose_settings
 from tests.weights import tiny_classifier, tiny_detector
 
@@ -53,6 +58,21 @@ def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
+
+
+@contextmanager
+def waiting_server(settings: ServerSettings) -> Iterator[str]:
+    """The address of a server in this process without workers: what waits keeps waiting."""
+    config = uvicorn.Config(create_app(Desk(settings, workers=0)), port=free_port(), log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{config.port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 class Running:

@@ -97,8 +97,17 @@ def test_pages_of_others_neither_write_nor_read(client: TestClient) -> None:
     assert client.post(CASES, files=files(NIFTI), headers={**foreign, "Origin": "null"}).status_code == 403
     own = {**bearer(GOOD), "Origin": "http://localhost"}
     assert client.post(CASES, files=files(NIFTI), headers=own).status_code == 202
-    rebound = client.get(CASES, headers={**bearer(GOOD), "Host": "evil.example"})
-    assert (rebound.status_code, rebound.json()["reason"]) == (400, "wrong_host")
+
+
+def test_without_tokens_the_server_goes_by_its_names_only(tmp_path: Path) -> None:
+    """Else a page elsewhere whose name is made to point here (DNS rebinding) could read everything."""
+    desk = Desk(server_settings(tmp_path, names=("ct.example",)), workers=0)
+    with TestClient(create_app(desk), base_url="http://localhost") as client:
+        for name in ("localhost", "127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "ct.example"):
+            assert client.get(CASES, headers={"Host": name}).status_code == 200, name
+        for name in ("evil.example", "localhost.evil.example", ""):
+            rebound = client.get(CASES, headers={"Host": name})
+            assert (rebound.status_code, rebound.json()["reason"]) == (400, "wrong_host"), name
 
 
 def test_every_answer_forbids_scripts_that_are_not_ours(client: TestClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,11 @@ def test_upload_wait_look_and_click_a_nodule(page: Any, phantom: Path, server: R
         z = round(nodule["voxel_zyx"][0])
         sync_api.expect(axial).to_have_attribute("aria-label", f"Axial plane, slice {z + 1} of {slices(axial)}")
         assert page.locator("tr.chosen").get_attribute("data-rank") == str(nodule["rank"])
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="DICOM segmentation (SEG)").click()
+    outlines = pydicom.dcmread(saved.value.path())
+    assert (outlines.Modality, outlines.PatientID) == ("SEG", HTML)
+    assert len(outlines.SegmentSequence) == len(result["nodules"])
     axial.focus()
     step = 1 if z + 2 <= slices(axial) else -1
     page.keyboard.press("ArrowUp" if step > 0 else "ArrowDown")
@@ -137,3 +143,32 @@ def test_what_is_read_and_measured_is_where_the_scan_has_it(page: Any, phantom: 
     assert float(rulers.first.inner_text().split(" mm")[0].split()[-1]) == pytest.approx(50, abs=1.5)
     page.keyboard.press("Escape")
     assert rulers.count() == 0
+
+
+def test_axe_finds_nothing_to_complain_of(
+    browser: Any, server: Running, phantom: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    axe = axe_core(tmp_path_factory.mktemp("axe"))
+    context = browser.new_context(bypass_csp=True, base_url=f"http://127.0.0.1:{server.port}")
+    page = context.new_page()
+    page.set_default_timeout(LONG)
+    open_viewer(page, phantom)
+    for path in (page.url, "/", "/slice", "/login"):
+        page.goto(path)
+        page.wait_for_selector('body[data-loaded="1.000"], #rows tr, #slice-title, #login')
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")
+        assert len(found["passes"]) > 10
+        assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == [], path
+    context.close()
+
+
+def axe_core(folder: Path) -> str:
+    """axe as npm has it; it is no part of the product."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm")
+    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
+    if subprocess.run(command, check=False, capture_output=True, timeout=120).returncode:
+        pytest.skip("npm has no axe-core for us")
+    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")

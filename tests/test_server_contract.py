@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +12,8 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("python_multipart")
 import httpx
-import uvicorn
 
-from lungscreen.server.desk import Desk
-from lungscreen.server.web.app import create_app
-from tests.serving import NIFTI, files, free_port, server_settings, until
+from tests.serving import NIFTI, files, server_settings, waiting_server
 
 EXAMPLES = 15
 
@@ -25,16 +21,9 @@ EXAMPLES = 15
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a server that holds a case, which stays in the queue."""
-    app = create_app(Desk(server_settings(tmp_path_factory.mktemp("contract"), upload_mb=1), workers=0))
-    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started)
-    address = f"http://127.0.0.1:{server.config.port}"
-    httpx.post(f"{address}/api/v1/cases", files=files(NIFTI))
-    yield address
-    server.should_exit = True
-    thread.join()
+    with waiting_server(server_settings(tmp_path_factory.mktemp("contract"), upload_mb=1)) as address:
+        httpx.post(f"{address}/api/v1/cases", files=files(NIFTI))
+        yield address
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from lungscreen.server.problems import ProblemError
 from lungscreen.server.settings import ServerSettings
@@ -57,9 +59,11 @@ async def receive(stream: AsyncIterator[bytes], content_type: str, folder: Path,
     upload = _Upload(folder, settings)
     try:
         parser = MultipartParser(boundary, upload.callbacks())
-        async for chunk in _in_time(stream, settings.upload_idle_seconds):
+        async for chunk in _in_time(stream, settings.upload_idle_seconds, 60 * settings.upload_minutes):
             await run_in_threadpool(upload.take, parser, chunk)
         return await run_in_threadpool(upload.finish, parser)
+    except ClientDisconnect:
+        raise ProblemError(400, "broken_off", "the upload broke off") from None
     except MultipartParseError:
         raise ProblemError(400, "bad_multipart", "the body is no whole multipart/form-data") from None
     except OSError as error:
@@ -68,14 +72,16 @@ async def receive(stream: AsyncIterator[bytes], content_type: str, folder: Path,
         upload.close()
 
 
-async def _in_time(stream: AsyncIterator[bytes], idle: float) -> AsyncIterator[bytes]:
+async def _in_time(stream: AsyncIterator[bytes], idle: float, most: float) -> AsyncIterator[bytes]:
+    """The chunks, none of them later than `idle` seconds after the last one or `most` seconds after the first."""
+    end = time.monotonic() + most
     while True:
         try:
-            yield await asyncio.wait_for(anext(stream), idle)
+            yield await asyncio.wait_for(anext(stream), min(idle, end - time.monotonic()))
         except StopAsyncIteration:
             return
         except TimeoutError:
-            detail = f"nothing came for {idle:g} s"
+            detail = f"nothing came for {idle:g} s, or not all in {most / 60:g} minutes"
             raise ProblemError(408, "too_slow", detail, {"Connection": "close"}) from None
 
 

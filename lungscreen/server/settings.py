@@ -18,6 +18,7 @@ LEAST: dict[str, float] = {
     "upload_files": 1,
     "uploads_at_once": 1,
     "upload_idle_seconds": 0.1,
+    "upload_minutes": 0.001,
     "queue": 1,
     "attempts": 1,
     "case_minutes": 0.01,
@@ -35,13 +36,14 @@ class ServerSettings:
         database: URL of the jobs, as SQLAlchemy takes it; None: SQLite in `folder`.
         host: address to listen on; one that others can reach needs `token_file`.
         port: to listen on; 0: a free one.
-        names: further host names that browsers may call the server by.
+        names: further host names that browsers may call the server by where no token is needed.
         token_file: file with a token a line, any of which lets in; None: no tokens.
         workers: scans at the same time.
         upload_mb: most MB of one upload.
         upload_files: most files of one upload.
         uploads_at_once: more are refused.
         upload_idle_seconds: an upload from which nothing comes for so long is given up.
+        upload_minutes: most that an upload may take in all.
         queue: most cases that wait; more are refused.
         attempts: how often a case may take its worker down with it.
         case_minutes: most that a case may take; its worker is then ended.
@@ -64,6 +66,7 @@ class ServerSettings:
     upload_files: int = MISSING
     uploads_at_once: int = MISSING
     upload_idle_seconds: float = MISSING
+    upload_minutes: float = MISSING
     queue: int = MISSING
     attempts: int = MISSING
     case_minutes: float = MISSING

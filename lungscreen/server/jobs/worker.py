@@ -14,6 +14,7 @@ import shutil
 import sys
 import threading
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,6 +38,9 @@ from runs.entry import is_users
 from runs.writing import write_json
 
 log = logging.getLogger(__name__)
+
+# An installation that has put the server together by hand may lack it.
+DICOM = find_spec("highdicom") is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def _fill(work: Path, source: Path, pipeline: Pipeline, key_images: int, say: An
         say({"step": "analysing", "done": len(read), "of": whole})
 
     say({"step": "analysing", "done": 0, "of": whole})
-    done = analyse(pipeline, scans, work, key_images, seen)
+    done = analyse(pipeline, scans, work, key_images, seen, dicom=DICOM)
     write_json(work / RESULT, case_result(done, read))
 
 

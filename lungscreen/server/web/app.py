@@ -49,7 +49,9 @@ def create_app(desk: Desk) -> FastAPI:
     app.add_exception_handler(HTTPException, _said_by_starlette)
     app.add_exception_handler(RequestValidationError, _not_understood)
     settings = desk.settings
-    app.add_middleware(Guard, names=names_of(settings.host, settings.names), access=desk.access, metrics=desk.metrics)
+    # Where a token is needed, a page elsewhere has none, whatever name it makes point here.
+    names = names_of(settings.host, settings.names) if desk.access.open else ()
+    app.add_middleware(Guard, names=names, access=desk.access, metrics=desk.metrics)
     return app
 
 

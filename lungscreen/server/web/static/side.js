@@ -80,6 +80,11 @@ function chooser(caseId, scans, scan) {
 }
 
 function links(caseId, scan, files) {
-  const wanted = files.filter(({ name }) => !name.startsWith("key_images/") && (!name.startsWith("report/") || name === scan.report));
-  return wanted.map(({ name }) => element("li", {}, element("a", { href: `${ROOT}/cases/${caseId}/files/${name}` }, name === scan.report ? "report" : name)));
+  const ours = ({ name }) => !name.includes("/") || name === scan.report || name.startsWith(`dicom/${scan.page}`);
+  const words = (name) => {
+    if (name === scan.report) return "Report";
+    if (name.endsWith("_seg.dcm")) return "DICOM segmentation (SEG)";
+    return name.endsWith("_sr.dcm") ? "DICOM structured report (SR)" : name;
+  };
+  return files.filter(ours).map(({ name }) => element("li", {}, element("a", { href: `${ROOT}/cases/${caseId}/files/${name}` }, words(name))));
 }
