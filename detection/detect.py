@@ -47,6 +47,7 @@ class DetectSettings(CohortSettings):
         cache: keep prepared scans and candidates between runs.
         phantoms: size of the phantom cohort.
         dicom: write the results as DICOM objects too, for scans that came as DICOM.
+        dicom_images: the key images as secondary captures among them.
     """
 
     input: Path | None = None
@@ -58,6 +59,7 @@ class DetectSettings(CohortSettings):
     cache: bool = True
     phantoms: int = 8
     dicom: bool = False
+    dicom_images: bool = False
 
     def __post_init__(self) -> None:
         CohortSettings.__post_init__(self)
@@ -65,6 +67,8 @@ class DetectSettings(CohortSettings):
         if self.key_images < 0 or self.phantoms < 1:
             got = f"{self.key_images} and {self.phantoms}"
             raise UsageError(f"key_images= must be at least 0 and phantoms= at least 1, got {got}")
+        if self.dicom_images and not self.dicom:
+            raise UsageError("dicom_images=true needs dicom=true")
         if self.dicom and find_spec("highdicom") is None:
             raise UsageError("dicom=true needs highdicom: pip install 'lungscreen[dicom]'")
 
@@ -79,7 +83,7 @@ class DetectSettings(CohortSettings):
             "detector": str(card["sha256"]),
             "inference": json.dumps(asdict(self.inference)),
             "key_images": str(self.key_images),
-            "dicom": str(self.dicom),
+            "dicom": str((self.dicom, self.dicom_images)),
             "version": version("lungscreen"),
         }
 
@@ -119,8 +123,8 @@ class Detecting:
             if settings.dicom:
                 from detection.dicom_out.write import write_candidate_report  # of an extra
 
-                folder = settings.out / "dicom"
-                written = write_candidate_report(candidates, search.detector.provenance, scan, folder)
+                folder, pictures = settings.out / "dicom", images if settings.dicom_images else ()
+                written = write_candidate_report(candidates, search.detector.provenance, scan, folder, pictures)
                 files += [f"dicom/{path.name}" for path in written.paths]
                 warnings = (*warnings, *written.warnings)
             return Answer(warnings, found, tuple(files), search.detector.provenance)

@@ -10,7 +10,7 @@ TABLES = ("candidates.csv", "scans.csv", "nodules.csv", "patients.csv")
 FOLDERS = {
     "key_images": re.compile(r"[0-9a-f]{16}.*\.png"),
     "report": re.compile(r"([0-9a-f]{16}|index)\.html"),
-    "dicom": re.compile(r"[0-9a-f]{16}_(sr|seg)\.dcm"),
+    "dicom": re.compile(r"[0-9a-f]{16}_(sr|seg|\d\d)\.dcm"),
 }
 
 

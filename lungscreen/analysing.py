@@ -62,7 +62,13 @@ def analyse(
 
 
 def analyse_scan(
-    pipeline: Pipeline, scan: Scan, out: Path, key_images: int, seen: Seen | None = None, dicom: bool = False
+    pipeline: Pipeline,
+    scan: Scan,
+    out: Path,
+    key_images: int,
+    seen: Seen | None = None,
+    dicom: bool = False,
+    dicom_images: bool = False,
 ) -> Answer:
     """Write the key images and the page of a scan, and tell what the tables need.
 
@@ -72,6 +78,7 @@ def analyse_scan(
         out: folder of results.
         key_images: of how many candidates.
         seen, dicom: see `analyse`.
+        dicom_images: the key images as secondary captures among the DICOM objects.
 
     Raises:
         ScanError: see `Pipeline.run`.
@@ -80,7 +87,7 @@ def analyse_scan(
     prepared, candidates, report = analysis.prepared, analysis.candidates, analysis.report
     if seen is not None:
         seen(scan, analysis)
-    files = []
+    files, images = [], list[Path]()
     if not is_bare(prepared):
         images = write_key_images(prepared, candidates, out / "key_images", key_images)
         page = write_patient_page(out / "report", report, prepared, top=key_images)
@@ -89,7 +96,7 @@ def analyse_scan(
     if dicom:
         from lungscreen.dicom_out.write import write_dicom  # of an extra
 
-        written = write_dicom(analysis, scan, out / "dicom")
+        written = write_dicom(analysis, scan, out / "dicom", images if dicom_images else ())
         files += [f"dicom/{path.name}" for path in written.paths]
         warnings = (*warnings, *written.warnings)
     return Answer(warnings, as_found(candidates, report, prepared.source_geometry), tuple(files), pipeline.made_by)

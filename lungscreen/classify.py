@@ -132,7 +132,14 @@ class Assessing:
         search = Search(load_detector(settings.weights, settings.inference, settings.model), *caches(settings.cache))
         classifier = load_classifier(settings.classifier, calibration=calibration)
         pipeline = Pipeline(search, classifier, given, persons, settings.person(), self.priors)
-        return partial(analyse_scan, pipeline, out=settings.out, key_images=settings.key_images, dicom=settings.dicom)
+        return partial(
+            analyse_scan,
+            pipeline,
+            out=settings.out,
+            key_images=settings.key_images,
+            dicom=settings.dicom,
+            dicom_images=settings.dicom_images,
+        )
 
 
 def check_match(given: dict[str, list[Candidate]], scans: list[Scan]) -> None:

@@ -105,8 +105,8 @@ def test_faulty_headers_cost_their_value_and_nothing_is_quoted(
         made = dcmread(path)
         assert made.PatientWeight == "heavy"
         assert "PregnancyStatus" not in made
+        assert made.PatientID == PATIENT_ID + "y" * 80
     assert (made.PatientBirthDate, made.StudyTime, made.PatientSex, made.AccessionNumber) == ("", "", "", "")
-    assert made.PatientID == PATIENT_ID + "y" * 80
     said = caplog.text + "".join(capfd.readouterr()) + path.name
     assert not any(word in said for word in (PATIENT_NAME, PATIENT_ID, "May", "heavy"))
 
@@ -162,5 +162,7 @@ def test_an_enhanced_file_is_a_source_too(tmp_path: Path) -> None:
 def test_the_option_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detection.detect.find_spec", lambda name: None)
     assert not DetectSettings().dicom
+    with pytest.raises(UsageError, match="dicom_images=true needs dicom=true"):
+        DetectSettings(dicom_images=True)
     with pytest.raises(UsageError, match=r"pip install 'lungscreen\[dicom\]'"):
         DetectSettings(dicom=True)

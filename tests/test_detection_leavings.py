@@ -8,7 +8,8 @@ from detection.leavings import remove_results
 def test_results_go_and_other_files_stay(tmp_path: Path) -> None:
     ours = ["candidates.csv", "scans.csv", "nodules.csv", "patients.csv", "report/index.html",
             "report/0123456789abcdef.html", "key_images/0123456789abcdef_1.png",
-            "dicom/0123456789abcdef_sr.dcm", "dicom/0123456789abcdef_seg.dcm"]  # fmt: skip
+            "dicom/0123456789abcdef_sr.dcm", "dicom/0123456789abcdef_seg.dcm",
+            "dicom/0123456789abcdef_01.dcm"]  # fmt: skip
     theirs = ["notes.csv", "report/mine.html", "key_images/figure.png", "dicom/mine.dcm", "0123456789abcdef.html"]
     for name in (*ours, *theirs):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -170,6 +170,7 @@ def test_the_same_bytes_whatever_the_files_are_called(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
+@pytest.mark.slow
 def test_other_results_have_other_uids(tmp_path: Path) -> None:
     scan, center_mm = write_thorax(tmp_path / "in")
     first, second = (
@@ -183,6 +184,7 @@ def test_other_results_have_other_uids(tmp_path: Path) -> None:
         assert made.StudyInstanceUID == scan.study_uid
 
 
+@pytest.mark.slow
 def test_unevenly_spaced_slices(tmp_path: Path) -> None:
     """A slice is missing through the nodule: the mask has none there, and the rest lies where it lay."""
     write_thorax(tmp_path / "in")

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from detection.candidate import Candidate
+from detection.dicom_out.captures import captures
 from detection.dicom_out.coding import (
     CANDIDATE_DIAMETER,
     CANDIDATES,
@@ -47,7 +48,11 @@ class Written:
 
 
 def write_candidate_report(
-    candidates: Sequence[Candidate], provenance: Mapping[str, str], scan: Scan, folder: Path
+    candidates: Sequence[Candidate],
+    provenance: Mapping[str, str],
+    scan: Scan,
+    folder: Path,
+    pictures: Sequence[Path] = (),
 ) -> Written:
     """Write the candidates of stage 1 as a structured report (`..._sr.dcm`), each a sphere; see `write_objects`.
 
@@ -56,6 +61,7 @@ def write_candidate_report(
         provenance: of the detector.
         scan: as found on disk, its files still there.
         folder: made if missing.
+        pictures: key images to write as secondary captures (`..._01.dcm`, ...), too.
     """
     device = device_of(provenance)
 
@@ -63,7 +69,7 @@ def write_candidate_report(
         findings = [_finding(number, candidate, device) for number, candidate in enumerate(candidates, 1)]
         said = measurement_report(source, device, findings, [Number(CANDIDATES, len(findings), NO_UNIT)])
         settle(said, source)
-        return {"sr": said}
+        return {"sr": said, **captures(pictures, source, device)}
 
     return write_objects(scan, folder, make)
 
