@@ -15,11 +15,12 @@ class NoduleAssessment:
 
     Attributes:
         candidate: where and how big.
-        malignancy: probability in [0, 1] that this nodule is a cancer (the P_i of the noisy-or).
+        malignancy: how suspicious LIDC's readers would find it, in [0, 1] (`classification.readers`).
         attributes: LIDC-style ratings by name.
         measurements: world-unit numbers and words by name (`volume_mm3`, `side`, `zone`, ...).
         contribution: what it adds to the patient's value, see `PatientReport.adds_up_to`.
         risk_without: the patient's probability if this nodule were not there, computed anew.
+        chance: that it is a cancer, in [0, 1], as the bag takes it (the P_i of the noisy-or).
     """
 
     candidate: Candidate
@@ -28,6 +29,7 @@ class NoduleAssessment:
     measurements: Mapping[str, float | str] = field(default_factory=dict)
     contribution: float = 0.0
     risk_without: float = 0.0
+    chance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from classification.calibration.maps import Calibration
 from classification.crops import nodule_crop
 from classification.measurements import measurements
 from classification.network import NoduleNetwork, to_ratings
+from classification.readers.model import DEFAULT_READERS, ReaderModel, load_readers
 from classification.settings import InferenceSettings, ModelSettings
 from detection.candidate import Candidate
 from preprocessing.patches import normalise
@@ -44,6 +45,7 @@ class NoduleClassifier:
         provenance: what goes into reports: name and checksum of the weights, and `gate_detector`, the detector whose
             scores the gate was fitted to (empty: not stated).
         calibration: of the patient's probability, or None.
+        readers: says how suspicious each nodule is and rates it; None: the bag's chance and the network's ratings.
     """
 
     def __init__(
@@ -54,10 +56,11 @@ class NoduleClassifier:
         settings: InferenceSettings | None = None,
         provenance: dict[str, str] | None = None,
         calibration: Calibration | None = None,
+        readers: ReaderModel | None = None,
     ) -> None:
         self.network, self.bag, self.model = network.eval(), copy.deepcopy(bag).double().eval(), model
         self.settings = settings or InferenceSettings()
-        self.provenance, self.calibration = provenance or {}, calibration
+        self.provenance, self.calibration, self.readers = provenance or {}, calibration, readers
 
     def assess(
         self,
@@ -90,10 +93,16 @@ class NoduleClassifier:
         attributes, inputs = self._seen(prepared, ranked)
         said = explain(self.bag, inputs)
         patient, without, changes = self._calibrated(said)
+        measured = [measurements(candidate, prepared) for candidate in ranked]
+        suspicion = said.chances
+        if self.readers is not None:
+            opinions = self.readers.opinions(measured)
+            suspicion = tuple(o.suspicion for o in opinions)
+            attributes = [{**a, **o.ratings} for a, o in zip(attributes, opinions, strict=True)]
         nodules = [
-            NoduleAssessment(candidate, chance, rated, measurements(candidate, prepared), contribution, risk)
-            for candidate, rated, chance, contribution, risk in zip(
-                ranked, attributes, said.chances, said.contributions, without, strict=True
+            NoduleAssessment(*parts)
+            for parts in zip(
+                *(ranked, suspicion, attributes, measured, said.contributions, without, said.chances), strict=True
             )
         ]
         return PatientReport(
@@ -150,8 +159,11 @@ def load_classifier(
     weights: str | Path | None = None,
     settings: InferenceSettings | None = None,
     calibration: Calibration | None = None,
+    readers: str | Path | None = None,
 ) -> NoduleClassifier:
     """The classifier of a weights file, or of a shipped name (the default when None), with a site's calibration.
+
+    Beside it stands the model of readers of another file or name, the shipped one when None.
 
     Raises:
         FileNotFoundError: no such file or name, or no card beside it.
@@ -174,9 +186,11 @@ def load_classifier(
         "bag": bag_settings.kind,
         "gate_detector": str(card.get("gate_detector", "")),
     }
+    opinions, readers_card = load_readers(readers or DEFAULT_READERS)
+    provenance |= {"readers": str(readers_card["name"]), "readers_sha256": str(readers_card["sha256"])[:16]}
     if calibration is not None:
         provenance |= {"calibration": calibration.words, "calibration_sha256": calibration.sha256}
-    return NoduleClassifier(network, bag, model, settings or stored, provenance, calibration)
+    return NoduleClassifier(network, bag, model, settings or stored, provenance, calibration, opinions)
 
 
 def _settings_of(card: dict[str, Any]) -> tuple[ModelSettings, InferenceSettings, BagKind]:

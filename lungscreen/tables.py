@@ -83,7 +83,7 @@ def write_nodules(path: Path, reports: Iterable[PatientReport]) -> None:
     What is not known, of a bare crop its place in the chest and its share, is empty or `unknown`.
     """
     rows = [_nodule_row(report, rank, n) for report in reports for rank, n in enumerate(report.nodules, 1)]
-    lead = ["id", "seriesuid", "rank", *PLACE, "probability", "malignancy", "contribution", "risk_without"]
+    lead = ["id", "seriesuid", "rank", *PLACE, "probability", "malignancy", "chance", "contribution", "risk_without"]
     more = sorted({key for row in rows for key in row} - set(lead))
     write_csv(path, pd.DataFrame(rows, columns=[*lead, *more]))
 
@@ -142,6 +142,7 @@ def _nodule_row(report: PatientReport, rank: int, nodule: NoduleAssessment) -> d
         **{key: f"{value:.3f}" for key, value in zip(PLACE, place, strict=True)},
         "probability": f"{candidate.score:.6f}",
         "malignancy": f"{nodule.malignancy:.6f}",
+        "chance": f"{nodule.chance:.6f}",
         "contribution": _number(nodule.contribution, 6),
         "risk_without": _number(nodule.risk_without, 6),
     }

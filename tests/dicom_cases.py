@@ -74,6 +74,7 @@ def analysis_of(scan: Scan, *centers_mm: np.ndarray) -> Analysis:
             attributes={"spiculation": 1.25, "texture": 4.75, "nodule_probability": 0.875},
             measurements=measurements(candidate, prepared),
             risk_without=0.0625,
+            chance=0.345678 - k / 10,
         )
         for k, candidate in enumerate(candidates)
     )

@@ -7,7 +7,7 @@ import torch
 
 from classification.bags.leaky_noisy_or import LeakyNoisyOr
 from classification.calibration.maps import Calibration, LogitLine
-from classification.classifier import DEFAULT_WEIGHTS, SHIPPED, load_classifier
+from classification.classifier import DEFAULT_WEIGHTS, SHIPPED, NoduleClassifier, load_classifier
 from classification.measurements import measurements
 from classification.network import NoduleNetwork
 from detection.candidate import Candidate
@@ -49,6 +49,25 @@ def test_report_adds_up_and_does_not_depend_on_order():
     assert (report.patient_id, report.series_uid, report.warnings) == ("someone", "1.2", ("a: b",))
     again = classifier.assess(scan(), [BIG, SPECK], patient_id="someone", warnings=("a: b",))
     assert again == report
+
+
+@shipped
+def test_readers_say_the_suspicion_and_the_ratings_and_the_bag_the_chance() -> None:
+    classifier = load_classifier()
+    assert classifier.readers is not None
+    report = classifier.assess(scan(), [SPECK, BIG])
+    assert report.provenance["readers"] == "nodule-readers-v1"
+    survival = math.exp(-report.leak)
+    for nodule in report.nodules:
+        (opinion,) = classifier.readers.opinions([nodule.measurements])
+        assert nodule.malignancy == opinion.suspicion
+        assert {name: nodule.attributes[name] for name in opinion.ratings} == opinion.ratings
+        survival *= 1 - nodule.chance
+    assert report.cancer_probability == pytest.approx(1 - survival, abs=1e-9)
+    # Without a model of readers the bag's chance is all there is.
+    alone = NoduleClassifier(classifier.network, classifier.bag, classifier.model, classifier.settings)
+    for nodule in alone.assess(scan(), [SPECK, BIG]).nodules:
+        assert nodule.malignancy == nodule.chance
 
 
 @shipped

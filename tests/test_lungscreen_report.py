@@ -30,7 +30,7 @@ def nodule(p: float, without: float) -> NoduleAssessment:
     measured: dict[str, float | str] = {"diameter_mm": 8.0, "volume_mm3": 268.1, "side": "left", "zone": "upper"}
     attributes = {"spiculation": 4.0, "texture": 5.0, "nodule_probability": 0.93}
     return NoduleAssessment(
-        Candidate(UID, (10.0, 0.0, -50.0), 8.0, 0.87), p, attributes, measured, -math.log(1 - p), without
+        Candidate(UID, (10.0, 0.0, -50.0), 8.0, 0.87), 0.77, attributes, measured, -math.log(1 - p), without, p
     )
 
 

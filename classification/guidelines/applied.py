@@ -14,19 +14,20 @@ from classification.guidelines.lung_rads import RatedNodule, Since, lung_rads
 from classification.guidelines.person import Person
 from classification.measuring.density import NoduleType
 
-# LIDC's scale of 1 to 5: from here on a reader would speak of a spiculated nodule.
-SPICULATED = 3.5
+# LIDC's scale of 1 to 5. The model of readers estimates means and never strays far from theirs: as many of LIDC's
+# nodules reach 2.5 with it (47 of 747) as have a mean of 3.5 and more among the readers (45), where one speaks of a
+# spiculated nodule.
+SPICULATED = 2.5
 BENIGN_CALCIFICATION = ("diffuse", "central")
 
 
 def with_guidelines(report: PatientReport, person: Person) -> PatientReport:
     """The report with `lung_rads`, `brock_1b` and `brock_2b` among the measurements of its nodules.
 
-    Spiculation is the network's estimate, an upper lobe the upper third of the lungs, the count that of assessed
-    candidates that are rather nodules than not. Brock is left out for benign calcification
-    and where the place in the lungs is unknown. Where an earlier scan says how a nodule changed
-    (`classification.follow_up`), its category is that of a later CT. What was assumed of the
-    person stands in the provenance as `brock_assumed`.
+    Spiculation is an estimate of the readers' rating, an upper lobe the upper third of the lungs, the count that of
+    assessed candidates that are rather nodules than not. Brock is left out for benign calcification and where the
+    place in the lungs is unknown. Where an earlier scan says how a nodule changed (`classification.follow_up`), its
+    category is that of a later CT. What was assumed of the person stands in the provenance as `brock_assumed`.
     """
     count = max(1, sum(n.attributes.get("nodule_probability", 1.0) >= 0.5 for n in report.nodules))
     days = report.provenance.get("prior_days", "unknown")

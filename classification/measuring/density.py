@@ -34,6 +34,8 @@ class Density:
         kind: by the share of its inside that is denser than -300 HU.
         solid_share: that share.
         calcification: by the share of its inside that is denser than 200 HU, and where it lies.
+        p95_hu: 95th percentile of the same voxels as the mean.
+        calcium_share: of those voxels, denser than 200 HU.
     """
 
     mean_hu: float
@@ -41,6 +43,8 @@ class Density:
     kind: NoduleType
     solid_share: float
     calcification: Calcification
+    p95_hu: float
+    calcium_share: float
 
 
 def density_of(nodule: Outline, hu: npt.NDArray[np.int16]) -> Density:
@@ -50,7 +54,15 @@ def density_of(nodule: Outline, hu: npt.NDArray[np.int16]) -> Density:
     solid = float((window[inside] > SOLID_HU).mean())
     kind: NoduleType = "ground-glass" if solid < LEAST_SOLID else ("part-solid" if solid < MOSTLY_SOLID else "solid")
     values = window[mask].astype(np.float64)
-    return Density(float(values.mean()), float(values.std()), kind, solid, _calcification(inside, window))
+    return Density(
+        mean_hu=float(values.mean()),
+        sd_hu=float(values.std()),
+        kind=kind,
+        solid_share=solid,
+        calcification=_calcification(inside, window),
+        p95_hu=float(np.percentile(values, 95)),
+        calcium_share=float((values > CALCIUM_HU).mean()),
+    )
 
 
 def solid_part(nodule: Outline, hu: npt.NDArray[np.int16]) -> Outline | None:

@@ -47,6 +47,7 @@ CHANCES = (
     ("brock_1b", own("BROCK1B", "Probability of cancer by Brock model 1b")),
     ("brock_2b", own("BROCK2B", "Probability of cancer by Brock model 2b")),
 )
+SUSPICION = own("SUSPICION", "Probability that an LIDC reader calls it suspicious")
 IS_NODULE = own("NODULE", "Probability that it is a nodule")
 WITHOUT = own("RISKWITHOUT", "One-year probability of the patient without it")
 ONE_YEAR = own("ONEYEAR", "One-year probability of a lung cancer diagnosis")
@@ -96,7 +97,7 @@ def _numbers(nodule: NoduleAssessment) -> list[Number]:
         for name, code, unit, derivation in MEASURED
         if name in measured
     ]
-    found += [percent(codes.DCM.ProbabilityOfCancer, nodule.malignancy)]
+    found += [percent(codes.DCM.ProbabilityOfCancer, nodule.chance), percent(SUSPICION, nodule.malignancy)]
     found += [percent(code, float(measured[name])) for name, code in CHANCES if name in measured]
     if "nodule_probability" in rated:
         found.append(percent(IS_NODULE, rated["nodule_probability"]))

@@ -74,7 +74,8 @@ class _Row:
     diameter_mm: float
     volume_mm3: float
     score: float
-    malignancy: float
+    chance: float
+    suspicion: float
     part: Part
     without: float
     ratings: tuple[_Rating, ...]
@@ -177,7 +178,8 @@ def _rows(report: PatientReport, prepared: PreparedScan, parts: Parts, top: int)
                 diameter_mm=diameter,
                 volume_mm3=float(measured.get("volume_mm3", math.pi / 6 * diameter**3)),
                 score=candidate.score,
-                malignancy=nodule.malignancy,
+                chance=nodule.chance,
+                suspicion=nodule.malignancy,
                 part=parts.nodules[index],
                 without=nodule.risk_without,
                 ratings=_ratings(nodule),

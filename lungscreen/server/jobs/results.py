@@ -99,6 +99,7 @@ def _nodule(rank: int, nodule: NoduleAssessment, shown: Geometry) -> dict[str, A
         "diameter_mm": _number(candidate.diameter_mm),
         "score": _number(candidate.score),
         "malignancy": _number(nodule.malignancy),
+        "chance": _number(nodule.chance),
         "contribution": _number(nodule.contribution),
         "risk_without": _number(nodule.risk_without),
         "attributes": {key: _number(value) for key, value in nodule.attributes.items()},

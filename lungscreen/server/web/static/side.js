@@ -13,7 +13,7 @@ const title = (text) => text.charAt(0).toUpperCase() + text.slice(1).replaceAll(
 
 function facts(nodule) {
   const { measurements, attributes } = nodule;
-  const found = [["Chance of cancer", percent(nodule.malignancy)], ["Detector's score", percent(nodule.score)]];
+  const found = [["Chance of cancer", percent(nodule.chance)], ["Suspicious to a reader", percent(nodule.malignancy)], ["Detector's score", percent(nodule.score)]];
   for (const [key, [name, unit, digits]] of Object.entries(NAMES)) {
     const value = measurements[key];
     if (value === undefined || value === null) continue;
@@ -62,7 +62,7 @@ function row(nodule, choose) {
     element("td", {}, element("button", { type: "button", class: "rank", "aria-label": `Go to nodule ${nodule.rank}` }, String(nodule.rank))),
     element("td", {}, where(nodule)),
     element("td", { class: "r" }, nodule.diameter_mm === null ? "" : nodule.diameter_mm.toFixed(1)),
-    element("td", { class: "r" }, percent(nodule.malignancy)),
+    element("td", { class: "r" }, percent(nodule.chance)),
     element("td", { class: "r" }, percent(nodule.risk_without)));
 }
 
