@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 import conf
 import detection.train
 from classification.bags.interface import build_bag
+from classification.slices.predict import SlicePredictSettings
 from classification.training.settings import TrainSettings as ClassificationSettings
 from classification.training.settings import deciding
 from detection.cross_validate import CrossValidateSettings
@@ -71,7 +72,7 @@ def test_every_option_is_somebodys() -> None:
 def test_no_group_hides_an_option_of_another_command() -> None:
     """Hydra takes `patients=50` for a choice from conf/patients/ if there is one, whichever command it is said to."""
     groups = {group for group, _ in FILES}
-    for settings in (CohortSettings, DownloadSettings, EvaluateSettings, ServerSettings):
+    for settings in (CohortSettings, DownloadSettings, EvaluateSettings, ServerSettings, SlicePredictSettings):
         assert not groups & {field.name for field in fields(settings)}
     assert compose_settings(CohortSettings, "phantom", ["out=x", "patients=3"]).patients == 3
 
