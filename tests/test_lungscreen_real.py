@@ -23,7 +23,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("real")
-    assert classify(ClassifySettings(DATA / "lidc_scans", out / "lidc", cache=False)) == 0
+    assert classify(ClassifySettings(input=DATA / "lidc_scans", out=out / "lidc", cache=False)) == 0
     return out
 
 
@@ -49,13 +49,13 @@ def test_both_patients_get_a_probability_and_a_page(results: Path) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes(results: Path) -> None:
-    classify(ClassifySettings(DATA / "lidc_scans", results / "again", cache=False))
+    classify(ClassifySettings(input=DATA / "lidc_scans", out=results / "again", cache=False))
     names = ["candidates.csv", "nodules.csv", "patients.csv", "scans.csv"]
     assert filecmp.cmpfiles(results / "lidc", results / "again", names, shallow=False)[0] == names
 
 
 def test_jpeg_2000_and_thick_slices_go_through_and_candidates_lie_in_the_lungs(results: Path) -> None:
-    assert classify(ClassifySettings(DATA / "chest_ct", results / "chest", cache=False)) == 0
+    assert classify(ClassifySettings(input=DATA / "chest_ct", out=results / "chest", cache=False)) == 0
     found = read_candidates(results / "chest" / "candidates.csv")
     scans = find_scans(DATA / "chest_ct")
     assert sorted(found) == sorted(scan.series_uid for scan in scans)
