@@ -34,13 +34,14 @@ class Priors:
         """The latest earlier scan of the patient and the days between, NaN where they are not known.
 
         Of its series an original one before a derived one, then the one with the most files. Those under `prior=`
-        need no date; those of the run do, and theirs must be before the scan's.
+        need no date, and with `days` given no earlier one (anonymised studies often share a date); those of the run
+        need one, before the scan's.
         """
-        possible = [p for p in self.given if p.patient_id == scan.patient_id and not _later(p, scan)]
+        possible = [p for p in self.given if p.patient_id == scan.patient_id and not self._later(p, scan)]
         if not self.given:
             possible = [p for p in self.own if self._is_earlier_study(p, scan)]
         elif len(self.given) == 1 and len(self.own) == 1:
-            possible = [p for p in self.given if not _later(p, scan)]
+            possible = [p for p in self.given if not self._later(p, scan)]
         if not possible:
             return None
         latest = max(p.study_date for p in possible)
@@ -51,6 +52,13 @@ class Priors:
     def _is_earlier_study(prior: Scan, scan: Scan) -> bool:
         same = bool(scan.patient_id) and prior.patient_id == scan.patient_id and prior.study_uid != scan.study_uid
         return same and not prior.refused and bool(prior.study_date) and prior.study_date < scan.study_date
+
+    def _later(self, prior: Scan, scan: Scan) -> bool:
+        """Whether it is the scan itself, or the dates, where both have one and no days are given, forbid it."""
+        if prior.paths == scan.paths:
+            return True
+        dated = self.days is None and bool(prior.study_date and scan.study_date)
+        return dated and prior.study_date >= scan.study_date
 
     def _days(self, prior: Scan, scan: Scan) -> float:
         if self.days is not None:
@@ -82,13 +90,6 @@ def find_priors(path: Path | None, days: float | None, scans: Sequence[Scan]) ->
         )
     log.info("%d of %d scans have an earlier one", paired, len(scans))
     return priors
-
-
-def _later(prior: Scan, scan: Scan) -> bool:
-    """Whether the dates, where both have one, forbid that it is the earlier one; it is not the scan itself either."""
-    if prior.paths == scan.paths:
-        return True
-    return bool(prior.study_date and scan.study_date) and prior.study_date >= scan.study_date
 
 
 def _order(scan: Scan) -> tuple[int, int, str]:
