@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-# What registration leaves (19 of 20 places within 6 mm on a scan beside a known deformation of itself), twice over;
+# What registration leaves (19 of 20 places within 5.0 mm, `benchmarks.nodules.registration`), twice over;
 # of larger nodules the radius too, since their middles move as they grow.
 REACH_MM = 10.0
 # A nodule that is more than four times as wide as it was is more likely another.

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.registration SCAN [OTHER ...]`: how near a place comes in an earlier scan of the patient.
+"""`python -m benchmarks.nodules.registration SCAN [OTHER ...]`: how near a place comes in an earlier scan.
 
-The earlier scan is the first one itself after a known deformation: moved, turned, less deep along z, and bent smoothly.
+The earlier scan is the first one itself after a known deformation: moved, turned, less deep along z, bent smoothly.
 Further scans, of other people, say what the correlation is worth as a doubt.
 """
 
@@ -31,7 +31,7 @@ Points = npt.NDArray[np.float64]
 
 def main() -> None:
     """Print distances before and after, correlations and CPU seconds."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.registration", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.nodules.registration", description=__doc__)
     parser.add_argument("paths", type=Path, nargs="+", help="folders or files of one scan each")
     scans = [prepare_scan(find_scans(path)[0], None, default_cache()) for path in parser.parse_args().paths]
     prior, came_from = deformed(scans[0])
@@ -41,9 +41,8 @@ def main() -> None:
     here, there = pairs(scans[0], prior, came_from)
     before, after = (np.linalg.norm(p - there, axis=1) for p in (here, found.to_prior(here)))
     for name, values in (("before", before), ("after", after)):
-        print(
-            f"{name:7} median {np.median(values):.1f} mm, 95 % within {np.percentile(values, 95):.1f}, n {len(values)}"
-        )
+        middle, most = np.percentile(values, [50, 95])
+        print(f"{name:7} median {middle:.1f} mm, 95 % within {most:.1f} mm, n {len(values)}")
     print(f"correlation {found.correlation:.2f}, {spent:.1f} CPU s")
     for other in scans[1:]:
         print(f"another person: correlation {register(scans[0], other).correlation:.2f}")
@@ -53,7 +52,7 @@ def deformed(scan: PreparedScan) -> tuple[PreparedScan, Points]:
     """An earlier scan, and where each of its voxels comes from in `scan`, (3, Z, Y, X) voxels."""
     hu = scan.volume.hu
     shape = np.array(hu.shape)
-    control = stream("benchmarks.registration", 0).normal(0, BEND_MM, (3, *CONTROL))
+    control = stream("benchmarks.nodules.registration", 0).normal(0, BEND_MM, (3, *CONTROL))
     grid = np.indices(hu.shape, dtype=float)
     at = np.stack([g * (c - 1) / (n - 1) for g, c, n in zip(grid, CONTROL, shape, strict=True)])
     bend = np.stack([ndimage.map_coordinates(c, at, order=3, mode="nearest") for c in control])
