@@ -91,7 +91,7 @@ class NoduleDetector:
             boxes, scores = self._boxes_of_level(coarsened(hu, step), coarse_mask(lung_mask, step))
             boxes = fine_boxes(boxes, step)
             if step > 1:
-                masses = of_masses(boxes, lung_mask)
+                masses = of_masses(boxes, lung_mask, step)
                 masses &= _in_mask(boxes, lung_mask) | (scores >= LEAST_OUTSIDE)
                 boxes, scores = boxes[masses], scores[masses]
                 scores = raised(boxes, scores, self.model.coarse_logit)

@@ -1,7 +1,7 @@
-"""A scan at half its resolution, where a mass is as large as a nodule is at full, and what is found there.
+"""A scan at lower resolutions, where a mass is as large as a nodule is at full, and what is found there.
 
 A network that sees 64 mm around a place knows nodules. The same network on voxels of 2 mm sees 128 mm and knows masses
-of up to 100 mm; that costs an eighth of the first look.
+of up to 55 mm, on voxels of 4 mm larger ones; that costs an eighth and a sixty-fourth of the first look.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import torch
 
 from preprocessing.resample import coarsened_mask
 
-# From here on a box of a coarse level counts: below, the finer one knows better.
-LEAST_COARSE_MM = 24.0
+# From so many voxels on a box of a coarse level counts: below, the finer one knows better.
+LEAST_COARSE_VOXELS = 12.0
+# From here on a box may have others as its parts.
+LEAST_WHOLE_MM = 24.0
 # From here on it is a mass, and scored as one.
 LEAST_RAISED_MM = 30.0
 # Heart and great vessels look like masses that the mask left out: in seven chests without one their scores stay below
@@ -46,15 +48,17 @@ def fine_boxes(boxes: torch.Tensor, step: int) -> torch.Tensor:
     return boxes * step + (step - 1) / 2
 
 
-def of_masses(boxes: torch.Tensor, lung_mask: npt.NDArray[np.bool_]) -> torch.Tensor:
-    """(N,) which boxes (N, 6) of a coarse level count: of at least 24 mm, and their ball reaches what is left of lung.
+def of_masses(boxes: torch.Tensor, lung_mask: npt.NDArray[np.bool_], step: int) -> torch.Tensor:
+    """(N,) which boxes (N, 6) of a coarse level count: of at least 12 of its voxels, and their ball reaches what is
+    left of lung.
 
     Args:
         boxes: in voxels of the prepared scan.
         lung_mask: (Z, Y, X), on the same grid.
+        step: edge of the level's voxels in those of the scan.
     """
     centers, edges = (boxes[:, :3] + boxes[:, 3:]) / 2, (boxes[:, 3:] - boxes[:, :3]).mean(1)
-    counted = edges >= LEAST_COARSE_MM
+    counted = edges >= LEAST_COARSE_VOXELS * step
     for index in torch.nonzero(counted).flatten().tolist():
         reach = float(edges[index]) / 2
         low = [max(math.floor(c - reach), 0) for c in centers[index].tolist()]
@@ -82,7 +86,7 @@ def without_parts(boxes: torch.Tensor) -> torch.Tensor:
     """
     centers, edges = (boxes[:, :3] + boxes[:, 3:]) / 2, (boxes[:, 3:] - boxes[:, :3]).mean(1)
     kept = torch.ones(len(boxes), dtype=torch.bool)
-    for index in torch.nonzero(edges >= LEAST_COARSE_MM).flatten().tolist():
+    for index in torch.nonzero(edges >= LEAST_WHOLE_MM).flatten().tolist():
         if kept[index]:
             later = slice(index + 1, None)
             within = (centers[later] - centers[index]).norm(dim=1) < edges[index] / 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from detection.training.chests import (
     without_nodules,
 )
 from detection.training.engine import DetectorTraining
+from detection.training.hosts import Host
 from detection.training.sampling import HybridPatches, collate, halved
 from detection.training.settings import ONLY_WHERE, TrainSettings
 from detection.training.validation import ValidationFroc
@@ -102,11 +103,19 @@ def load_patches(
     crops, cubes = load_crops(data), load_context(data)
     hosts = load_hosts(data, settings.seed, archive)
     counts = {"n_chests": len(hosts), "n_nodules": len(crops), "n_cubes": len(cubes)}
-    if len(levels) > 1:
-        share = settings.sampling.masses
-        hosts = [*hosts, *(halved(host, host.weight * share / (1 - share)) for host in hosts)]
+    hosts = at_levels(hosts, levels, settings.sampling.masses)
     shown = settings.model.preparation
     return HybridPatches(hosts, crops, cubes, settings.sampling, settings.seed, shown), counts
+
+
+def at_levels(hosts: Sequence[Host], levels: Sequence[int], share: float) -> list[Host]:
+    """Chests at all levels of a model; its coarser ones get so great a share of the patches together, evenly."""
+    out = coarser = list(hosts)
+    for _ in levels[1:]:
+        coarser = [halved(host, host.weight) for host in coarser]
+        each = share / (1 - share) / (len(levels) - 1)
+        out = [*out, *(replace(host, weight=host.weight * each) for host in coarser)]
+    return out
 
 
 def load_selection(

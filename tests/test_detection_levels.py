@@ -1,4 +1,4 @@
-"""The second level: where things come to lie, what counts there, and that masses are taught on it."""
+"""The coarser levels: where things come to lie, what counts there, and that masses are taught on it."""
 
 from dataclasses import replace
 
@@ -9,6 +9,8 @@ import torch
 from detection.detector import NoduleDetector
 from detection.levels import coarse_mask, coarse_place, fine_boxes, of_masses, without_parts
 from detection.models.interface import DetectorModel, Found, Truth
+from detection.train import at_levels
+from detection.training.pasting import Pasting
 from detection.training.sampling import HybridPatches, halved
 from preprocessing.geometry import Geometry
 from preprocessing.prepare import PreparedScan
@@ -69,20 +71,22 @@ def test_a_mass_is_large_and_reaches_the_lung() -> None:
     lung_mask = np.zeros((100, 100, 100), bool)
     lung_mask[50, 50, 30] = True
     boxes = [cube_box(50, 50, 60, 60), cube_box(50, 50, 60, 59), cube_box(50, 50, 30, 23), cube_box(50, 50, 30, 24)]
-    assert of_masses(torch.tensor(boxes), lung_mask).tolist() == [True, False, False, True]
-    assert of_masses(torch.tensor([cube_box(120, 50, 60, 30)]), lung_mask).tolist() == [False]
-    assert of_masses(torch.zeros((0, 6)), lung_mask).tolist() == []
+    assert of_masses(torch.tensor(boxes), lung_mask, 2).tolist() == [True, False, False, True]
+    assert of_masses(torch.tensor([cube_box(120, 50, 60, 30)]), lung_mask, 2).tolist() == [False]
+    assert of_masses(torch.zeros((0, 6)), lung_mask, 2).tolist() == []
+    # Of 12 voxels of the level: 48 mm at voxels of 4 mm.
+    boxes = [cube_box(50, 50, 30, 47), cube_box(50, 50, 30, 48)]
+    assert of_masses(torch.tensor(boxes), lung_mask, 4).tolist() == [False, True]
 
 
 class Brightest(DetectorModel):
     """Calls the brightest voxel the middle of a box of so many voxels, at every level."""
 
     pad_multiple = 4
-    levels = (1, 2)
 
-    def __init__(self, edge: float) -> None:
+    def __init__(self, edge: float, levels: tuple[int, ...] = (1, 2)) -> None:
         super().__init__()
-        self.edge = edge
+        self.edge, self.levels = edge, levels
 
     def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:
         raise NotImplementedError
@@ -104,6 +108,17 @@ def test_a_scan_is_searched_at_both_levels(edge: float) -> None:
     assert found[0] == (edge, 0.95, (70 - 10, 80 - 20, 90 - 30))
     # The coarser level's box is twice as large in millimetres; below 24 mm the finer level alone is heard.
     assert found[1:] == ([(2 * edge, 0.9, (60.5 - 10, 50.5 - 20, 40.5 - 30))] if edge == 20 else [])
+
+
+def test_a_quarter_of_the_resolution_finds_the_largest() -> None:
+    hu = np.full((96, 96, 96), -900, np.int16)
+    hu[40:44, 48:52, 60:64] = 260
+    geometry = Geometry(hu.shape, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
+    prepared = PreparedScan(Volume(hu, geometry, "1.2"), np.ones(hu.shape, bool), geometry)
+    found = NoduleDetector(Brightest(16.0, (1, 2, 4))).detect(prepared)
+    # One block of 64 voxels, its middle at 61.5; the finer levels call its first voxels the brightest.
+    assert (64.0, (61.5, 49.5, 41.5)) in [(c.diameter_mm, c.center_mm) for c in found]
+    assert not [c for c in NoduleDetector(Brightest(16.0)).detect(prepared) if c.diameter_mm == 64]
 
 
 @pytest.mark.parametrize(("hu_there", "listed"), [(-880, False), (-840, True)])
@@ -132,6 +147,31 @@ def test_a_halved_chest_keeps_its_marks_on_its_nodules() -> None:
     assert small.ignored.tolist() == [[44.75, 14.75, 14.75, 20.0], [39.75, 39.75, 39.75, 3.0]]
     assert small.voxels.hu[20, 25, 30] == 30
     assert small.voxels.lung_mask.all()
+
+
+def test_a_chest_halved_twice_is_at_a_quarter() -> None:
+    chest = halved(halved(host([(40, 50, 60, 32), (80, 80, 80, 8)]), 1.0), 0.5)
+    assert (chest.step, chest.weight, chest.voxels.hu.shape) == (4, 0.5, (30, 30, 30))
+    assert chest.nodules.tolist() == [[*coarse_place(np.array([40.0, 50.0, 60.0]), 4).tolist(), 8.0]]
+    assert chest.ignored[:, 3].tolist() == [2.0]
+
+
+def test_the_coarser_levels_share_the_patches_of_masses_evenly() -> None:
+    chests = at_levels([host(), host()], (1, 2, 4), share=0.4)
+    total = sum(chest.weight for chest in chests)
+    shares = {step: sum(c.weight for c in chests if c.step == step) / total for step in (1, 2, 4)}
+    assert shares == {1: pytest.approx(0.6), 2: pytest.approx(0.2), 4: pytest.approx(0.2)}
+    assert [c.step for c in at_levels([host()], (1,), share=0.4)] == [1]
+
+
+@pytest.mark.parametrize(("step", "most"), [(2, 50.0), (4, 25.0)])
+def test_masses_are_as_large_in_millimetres_at_every_level(step: int, most: float) -> None:
+    pasting = Pasting([host()], [crop(d) for d in range(8, 27)], [], replace(SMALL, masses_mm=(16.0, 100.0)))
+    rng = np.random.default_rng(0)
+    drawn = [pasting._draw_mass(rng, step) for _ in range(300)]
+    sizes = [c.diameter_mm * grown for c, grown in drawn]
+    assert min(sizes) >= 8 - 1e-9
+    assert most * 0.9 < max(sizes) <= most + 1e-9
 
 
 def test_patches_of_a_halved_chest_hold_masses_and_no_cubes() -> None:

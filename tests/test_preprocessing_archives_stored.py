@@ -43,6 +43,7 @@ def test_the_arrays_are_those_of_the_preparation(tmp_path: Path, scans: list[Sca
     half = first.voxels.half
     assert np.array_equal(half.hu, coarsened(prepared.volume.hu, 2))
     assert np.array_equal(half.lung_voxels, lung_voxels(half.lung_mask))
+    assert np.array_equal(half.half.hu, coarsened(coarsened(prepared.volume.hu, 2), 2))
     assert first.geometry.to_dict() == prepared.volume.geometry.to_dict()
     places = np.argwhere(prepared.lung_mask)
     assert first.lung_box == (tuple(places.min(0)), tuple(places.max(0) + 1))

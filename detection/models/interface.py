@@ -97,9 +97,9 @@ class DetectorModel(nn.Module, ABC):
 
     Attributes:
         pad_multiple: sides of its patches are multiples of this.
-        levels: edges of the voxels it looks at, in those of a prepared scan: 1, and 2 if it knows masses at half the
-            resolution (`detection.levels`).
-        coarse_logit: added to the logits of the second level's scores, see `detection.levels.raised`.
+        levels: edges of the voxels it looks at, in those of a prepared scan: 1, and 2 or 2 and 4 if it knows masses
+            at lower resolutions (`detection.levels`).
+        coarse_logit: added to the logits of masses' scores at these, see `detection.levels.raised`.
         preparation: the pictures it is shown.
         inference: its own numbers, where the user states none.
     """

@@ -61,7 +61,7 @@ class Host:
         ignored: places that must teach nothing (unannotated tumours, excluded findings).
         box: first voxel and one past the last of what inference would see of the chest.
         weight: how often patches come from it, relative to the other hosts.
-        step: edge of its voxels in mm; in a chest at half resolution nodules of any crop are masses.
+        step: edge of its voxels in mm; in a chest at lower resolutions nodules of any crop are masses.
         series_uid: of a scan of an archive.
     """
 

@@ -16,7 +16,7 @@ from phantom.pieces import FloatVolume, NoduleCrop, Piece
 
 # A cube's nodule lies at least so far from the border of its patch, so that it is seen well enough to be taught.
 CUBE_MARGIN = 8
-# At half resolution crops from so many voxels on are pasted, grown by up to so much.
+# At lower resolutions crops from so many voxels on are pasted, grown by up to so much.
 LEAST_MASS = 8.0
 MASS_GROWTH = 2.2
 LARGEST = 8
@@ -77,7 +77,7 @@ class Pasting:
         taken = np.concatenate([canvas.nodules, canvas.ignored])
         least_air = AERATED if host.step == 1 else AERATED_MASS
         for is_nodule, place in zip(kinds, places, strict=False):
-            crop, grown = self._draw(rng) if host.step == 1 else self._draw_mass(rng)
+            crop, grown = self._draw(rng) if host.step == 1 else self._draw_mass(rng, host.step)
             whole = bool(rng.random() < wanted.slabs)
             piece = crop.slab if whole else crop.outline
             if host.step > 1:
@@ -103,9 +103,10 @@ class Pasting:
                 return self.crops[int(rng.choice(near))], 1.0
         return self.crops[int(rng.integers(len(self.crops)))], 1.0
 
-    def _draw_mass(self, rng: np.random.Generator) -> tuple[NoduleCrop, float]:
+    def _draw_mass(self, rng: np.random.Generator, step: int) -> tuple[NoduleCrop, float]:
         """A nodule, and how it grows to a size drawn evenly over its logarithm."""
-        size = float(np.exp(rng.uniform(*np.log(np.asarray(self.settings.masses_mm) / 2))))
+        low, high = np.maximum(np.asarray(self.settings.masses_mm) / step, LEAST_MASS)
+        size = float(np.exp(rng.uniform(np.log(low), np.log(high))))
         fitting = (self._diameters >= max(size / MASS_GROWTH, LEAST_MASS)) & (self._diameters <= size)
         # None is so large: the largest grow as much as they may.
         chosen = np.flatnonzero(fitting) if fitting.any() else np.argsort(self._diameters)[-LARGEST:]

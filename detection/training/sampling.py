@@ -143,7 +143,7 @@ class HybridPatches:
 
 
 def halved(host: Host, weight: float) -> Host:
-    """A chest at half its resolution, as `detection.levels` shows it to a network."""
+    """A chest at half its resolution, as `detection.levels` shows it to a network; a halved one again at a quarter."""
     step = 2
     nodules, ignored = (
         np.column_stack([coarse_place(m[:, :3], step), m[:, 3] / step]) for m in (host.nodules, host.ignored)
@@ -151,7 +151,7 @@ def halved(host: Host, weight: float) -> Host:
     large = nodules[:, 3] >= LEAST_COARSE_VOXELS
     box = host.box and (_divided(host.box[0], step), _divided(host.box[1], step))
     ignored = np.concatenate([ignored, nodules[~large]])
-    return Host(host.voxels.half, nodules[large], ignored, box, weight, step)
+    return Host(host.voxels.half, nodules[large], ignored, box, weight, step * host.step)
 
 
 def _divided(corner: IntTriple, step: int) -> IntTriple:

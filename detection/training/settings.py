@@ -58,7 +58,8 @@ class SamplingSettings:
         large_share: share of nodules drawn evenly over size instead of as they come (most are 4-6 mm).
         dense_share: share of patches whose lung is made denser or thinner.
         density_hu: by how much: least and most.
-        masses: share of patches at half resolution with masses in them, for a model with two levels.
+        masses: share of patches at lower resolutions with masses in them, for a model with more than one level; its
+            coarser levels share them evenly.
         masses_mm: least and largest diameter of these.
         ground_glass: share of nodules of at least 5 mm blended by their outline that take the place of the lung only
             in part.

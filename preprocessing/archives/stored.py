@@ -37,10 +37,10 @@ log = logging.getLogger(__name__)
 LungVoxels = npt.NDArray[np.int32]
 
 HU, LUNGS, PLACES, META = "hu.npy", "lungs.npy", "lung_voxels.npy", "meta.json"
-# The same at half the resolution lie in this folder.
+# The same at half the resolution lie in this folder, and at a quarter in one of the same name in it.
 HALF = "half"
 # Raised when the files of an entry change.
-LAYOUT = 1
+LAYOUT = 2
 
 
 def lung_voxels(lung_mask: npt.NDArray[np.bool_]) -> LungVoxels:
@@ -179,8 +179,9 @@ def _stored(scan: Scan, folder: Path, settings: PrepareSettings) -> tuple[Scan, 
 def _write(entry: Path, prepared: PreparedScan, grid: Geometry) -> None:
     box = box_of(prepared.lung_mask)
     hu, lungs = prepared.volume.hu, prepared.lung_mask
-    _write_voxels(entry, hu, lungs)
-    _write_voxels(entry / HALF, coarsened(hu, 2), coarsened_mask(lungs, 2))
+    for folder in (entry, entry / HALF, entry / HALF / HALF):
+        _write_voxels(folder, hu, lungs)
+        hu, lungs = coarsened(hu, 2), coarsened_mask(lungs, 2)
     meta = {
         "series_uid": prepared.volume.series_uid,
         "geometry": prepared.volume.geometry.to_dict(),

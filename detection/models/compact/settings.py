@@ -8,15 +8,18 @@ from typing import ClassVar
 from preprocessing.preparation import Preparation
 from runs.entry import UsageError
 
+LEVELS = ((1,), (1, 2), (1, 2, 4))
+
 
 @dataclass(frozen=True)
 class ModelSettings:
     """What the weights need to be rebuilt; stored in their card.
 
     Attributes:
-        levels: what the network looks at: 1 the scan as prepared, 2 at half its resolution, for masses.
-        coarse_logit: added to the logits of masses found at half resolution, where false positives have lower scores
-            than the finer level's: so a mass takes its place before them.
+        levels: edges of the voxels that the network looks at: 1 the scan as prepared, 2 at half its resolution, for
+            masses, 4 at a quarter, for the largest.
+        coarse_logit: added to the logits of masses found beyond the first level, where false positives have lower
+            scores than the first level's: so a mass takes its place before them.
         kind: which detector: the folder under `detection/models`.
         widths: channels at strides 2, 4, 8, 16.
         head_width: channels at the output stride.
@@ -34,5 +37,6 @@ class ModelSettings:
     preparation: ClassVar[Preparation] = Preparation()
 
     def __post_init__(self) -> None:
-        if tuple(self.levels) not in ((1,), (1, 2)):
-            raise UsageError(f"model.levels must be [1] or [1, 2], got {list(self.levels)}")
+        if tuple(self.levels) not in LEVELS:
+            allowed = ", ".join(str(list(levels)) for levels in LEVELS)
+            raise UsageError(f"model.levels must be one of {allowed}, got {list(self.levels)}")
