@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import importlib
 import logging
 import os
 import shutil
@@ -135,8 +134,8 @@ def _sources(module: str) -> dict[str, bytes]:
         name = left.pop()
         if name in found or not _is_ours(name):
             continue
-        file = importlib.import_module(name).__file__
-        found[name] = Path(file).read_bytes() if file else b""
+        # Found, not imported: what only an extra needs may not be installed.
+        found[name] = _file(name).read_bytes()
         left += _imported(found[name], name)
     return found
 
@@ -155,6 +154,11 @@ def _imported(source: bytes, name: str) -> list[str]:
 def _is_ours(name: str) -> bool:
     root = Path(__file__).parents[1]
     top, *_ = name.split(".")
-    at = root.joinpath(*name.split("."))
     ours = (root / top / "__init__.py").is_file() and top != Path(__file__).parent.name
-    return ours and (at.with_suffix(".py").is_file() or (at / "__init__.py").is_file())
+    return ours and _file(name).is_file()
+
+
+def _file(name: str) -> Path:
+    """Where the source of a module beside this package is, or would be."""
+    at = Path(__file__).parents[1].joinpath(*name.split("."))
+    return at / "__init__.py" if at.is_dir() else at.with_suffix(".py")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -150,3 +151,10 @@ def test_the_code_behind_the_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs.cache, "_sources", lambda module: sources | {"preprocessing.lungs.mask": b"changed"})
     assert code_digest("preprocessing.prepare") != before
     code_digest.cache_clear()
+
+
+def test_code_that_needs_an_extra_is_read_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("highdicom", "detection.dicom_out"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    assert "detection.dicom_out.report" in runs.cache._sources("detection.detect")
