@@ -15,6 +15,7 @@ from classification.assessment import NoduleAssessment, PatientReport
 from classification.bags.interface import Bag, BagInputs, BagKind, Explanation, build_bag, explain, settings_of
 from classification.calibration.maps import Calibration
 from classification.crops import nodule_crop
+from classification.heat_map import HeatMap, heat_map
 from classification.measurements import measurements
 from classification.network import NoduleNetwork, to_ratings
 from classification.readers.model import DEFAULT_READERS, ReaderModel, load_readers
@@ -116,6 +117,10 @@ class NoduleClassifier:
             said.adds_up_to,
             **changes,
         )
+
+    def heat_map(self, prepared: PreparedScan, candidate: Candidate) -> HeatMap:
+        """Which voxels make a candidate with a known diameter suspicious, see `classification.heat_map`."""
+        return heat_map(self.network, self.bag, prepared, candidate, self.model.crop, self.model.margins_mm)
 
     def _calibrated(self, said: Explanation) -> tuple[float, tuple[float, ...], dict[str, Any]]:
         """The patient's probability and those without each nodule, and what the report says of the change."""

@@ -7,6 +7,8 @@ wherever, shows only what lies within the nodule's radius and a margin, and repe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,10 +38,18 @@ def nodule_crop(
 
 def framed(crop: Crop, diameter_mm: float, margins_mm: tuple[float, float]) -> Crop:
     """Voxels (1 mm) further from the middle along an axis than radius plus margin repeat the last one within."""
-    along_z, in_plane = margins_mm
-    for axis, margin in enumerate((along_z, in_plane, in_plane)):
-        n = crop.shape[axis]
-        reach = int(np.ceil(diameter_mm / 2 + margin))
-        kept = np.clip(np.arange(n), max(n // 2 - reach, 0), min(n // 2 + reach, n - 1))
+    for axis, kept in enumerate(seen_indices(crop.shape, diameter_mm, margins_mm)):
         crop = np.take(crop, kept, axis=axis)
     return crop
+
+
+def seen_indices(
+    shape: Sequence[int], diameter_mm: float, margins_mm: Sequence[float]
+) -> tuple[npt.NDArray[np.int64], ...]:
+    """For every axis (z, y, x) of a crop, which of its voxels `framed` shows at each place."""
+    along_z, in_plane = margins_mm
+    found = []
+    for n, margin in zip(shape, (along_z, in_plane, in_plane), strict=True):
+        reach = int(np.ceil(diameter_mm / 2 + margin))
+        found.append(np.clip(np.arange(n), max(n // 2 - reach, 0), min(n // 2 + reach, n - 1)))
+    return tuple(found)

@@ -6,16 +6,17 @@ import re
 from pathlib import Path
 
 TABLES = ("candidates.csv", "scans.csv", "nodules.csv", "patients.csv")
-# Pictures, pages and DICOM objects are called by the checksum of their series.
+# Pictures, pages, heat maps and DICOM objects are called by the checksum of their series.
 FOLDERS = {
     "key_images": re.compile(r"[0-9a-f]{16}.*\.png"),
     "report": re.compile(r"([0-9a-f]{16}|index)\.html"),
+    "heat_maps": re.compile(r"[0-9a-f]{16}_heat\.nii\.gz"),
     "dicom": re.compile(r"[0-9a-f]{16}_(sr|seg|\d\d)\.dcm"),
 }
 
 
 def remove_results(out: Path) -> None:
-    """Remove tables, pictures, pages and DICOM objects of an earlier run; files of other names stay."""
+    """Remove tables, pictures, pages, heat maps and DICOM objects of an earlier run; files of other names stay."""
     for name in TABLES:
         (out / name).unlink(missing_ok=True)
     for folder, name_of_ours in FOLDERS.items():

@@ -10,6 +10,7 @@ from classification.measuring.bare_crop import is_bare
 from detection.detect import write_tables as write_stage_1
 from detection.leavings import remove_results
 from detection.pictures.key_images import write_key_images
+from lungscreen.heat_maps import heat_maps, write_heat_maps
 from lungscreen.pipeline import Analysis, Pipeline
 from lungscreen.report.page import page_link, write_index, write_patient_page
 from lungscreen.results import as_found, result_of
@@ -69,6 +70,7 @@ def analyse_scan(
     seen: Seen | None = None,
     dicom: bool = False,
     dicom_images: bool = False,
+    heat_map_files: bool = False,
 ) -> Answer:
     """Write the key images and the page of a scan, and tell what the tables need.
 
@@ -79,6 +81,7 @@ def analyse_scan(
         key_images: of how many candidates.
         seen, dicom: see `analyse`.
         dicom_images: the key images as secondary captures among the DICOM objects.
+        heat_map_files: the heat maps of the page on the scan's grid in `heat_maps/`, too.
 
     Raises:
         ScanError: see `Pipeline.run`.
@@ -90,8 +93,11 @@ def analyse_scan(
     files, images = [], list[Path]()
     if not is_bare(prepared):
         images = write_key_images(prepared, candidates, out / "key_images", key_images)
-        page = write_patient_page(out / "report", report, prepared, top=key_images)
+        maps = heat_maps(pipeline.classifier, prepared, report, key_images)
+        page = write_patient_page(out / "report", report, prepared, top=key_images, heat_maps=maps)
         files = [f"report/{page.file}", *(f"key_images/{path.name}" for path in images)]
+        if heat_map_files:
+            files.append(f"heat_maps/{write_heat_maps(out / 'heat_maps', prepared, maps).name}")
     warnings = report.warnings
     if dicom:
         from lungscreen.dicom_out.write import write_dicom  # of an extra

@@ -44,6 +44,7 @@ class ClassifySettings(DetectSettings):
         persons: csv of them by patient `id`; who is not in it is as the options above say.
         prior: earlier scans of the same patients, as `input`; None: earlier studies among the scans, if there are.
         prior_days: from the earlier scan to the current one; None: as the dates say.
+        heat_maps: write the heat maps of the report as NIfTI on the scan's grid, too.
     """
 
     out: Path = Path("outputs/classify")
@@ -57,6 +58,7 @@ class ClassifySettings(DetectSettings):
     persons: Path | None = None
     prior: Path | None = None
     prior_days: float | None = None
+    heat_maps: bool = False
 
     def __post_init__(self) -> None:
         DetectSettings.__post_init__(self)
@@ -81,6 +83,7 @@ class ClassifySettings(DetectSettings):
             "classifier": load_classifier(self.classifier).provenance["classifier_sha256"],
             "person": json.dumps(asdict(self.person())),
             "prior_days": str(self.prior_days),
+            "heat_maps": str(self.heat_maps),
         }
 
 
@@ -139,6 +142,7 @@ class Assessing:
             key_images=settings.key_images,
             dicom=settings.dicom,
             dicom_images=settings.dicom_images,
+            heat_map_files=settings.heat_maps,
         )
 
 

@@ -22,7 +22,7 @@ def extract_patch(
         fill: HU outside the volume.
     """
     size = np.asarray(size_zyx, dtype=int)
-    start = np.rint(np.asarray(center_zyx, dtype=float)).astype(int) - size // 2
+    start = patch_start(center_zyx, size)
     patch = np.full(tuple(size), fill, dtype=hu.dtype)
     low = np.maximum(start, 0)
     high = np.minimum(start + size, hu.shape)
@@ -30,6 +30,12 @@ def extract_patch(
         target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
         patch[target] = hu[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
     return patch
+
+
+def patch_start(center_zyx: npt.ArrayLike, size_zyx: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """(3,) index of the first voxel of such a patch in the volume; it may lie outside."""
+    half = np.asarray(size_zyx, dtype=int) // 2
+    return np.asarray(np.rint(np.asarray(center_zyx, dtype=float)).astype(int) - half)
 
 
 def normalise(

@@ -51,7 +51,7 @@ def key_views(prepared: PreparedScan, candidate: Candidate, size_mm: float = SIZ
     center = prepared.volume.geometry.to_voxel(candidate.center_mm)
     views = {}
     for plane in display_planes(prepared.volume.geometry):
-        canvas = Canvas.of(_section(prepared, plane, center, field_mm))
+        canvas = Canvas.of(section(prepared, plane, center, field_mm))
         if known:
             reach = known / 2 * PANEL_PX / field_mm
             middle = PANEL_PX / 2
@@ -170,14 +170,24 @@ def _windowed(hu: npt.NDArray[np.float32], window: tuple[float, float]) -> npt.N
     return cast(npt.NDArray[np.uint8], scaled.astype(np.uint8))
 
 
-def _section(
+def section_places(
+    prepared: PreparedScan, plane: Plane, center_zyx: npt.NDArray[np.float64], field_mm: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """(320,), (320,) where rows and columns of a section lie, in voxels along the plane's `down` and `right`."""
+    spacing = np.asarray(prepared.volume.geometry.spacing_mm)[::-1]
+    offsets_mm = (np.arange(PANEL_PX) - (PANEL_PX - 1) / 2) * (field_mm / PANEL_PX)
+    down, right = (
+        center_zyx[a.array_axis] + a.step * offsets_mm / spacing[a.array_axis] for a in (plane.down, plane.right)
+    )
+    return down, right
+
+
+def section(
     prepared: PreparedScan, plane: Plane, center_zyx: npt.NDArray[np.float64], field_mm: float
 ) -> npt.NDArray[np.uint8]:
     """RGB (320, 320, 3): the plane through the centre, cubic in the plane, linear across it."""
-    hu, spacing = prepared.volume.hu, np.asarray(prepared.volume.geometry.spacing_mm)[::-1]
-    offsets_mm = (np.arange(PANEL_PX) - (PANEL_PX - 1) / 2) * (field_mm / PANEL_PX)
-    axes = (plane.down, plane.right)
-    at = [center_zyx[a.array_axis] + a.step * offsets_mm / spacing[a.array_axis] for a in axes]
+    hu, axes = prepared.volume.hu, (plane.down, plane.right)
+    at = section_places(prepared, plane, center_zyx, field_mm)
     # Cut with room for the spline, then sample; array axes in the order down, right, depth.
     low = [math.floor(v.min()) - 4 for v in at]
     high = [math.ceil(v.max()) + 5 for v in at]

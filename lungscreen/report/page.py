@@ -17,9 +17,11 @@ from PIL import Image
 
 from classification.assessment import NoduleAssessment, PatientReport
 from classification.bags.interface import probability_of
+from classification.heat_map import HeatMap
 from classification.network import RATING_SCALES
 from detection.pictures.key_images import PANEL_PX, file_stem, key_views, overview, png_bytes
 from lungscreen.report.facts import facts
+from lungscreen.report.heat_view import heat_view
 from lungscreen.report.parts import Part, Parts, parts_of
 from lungscreen.report.wording import RATING_ENDS, fixed, grid, in_hundred, percent, place, slice_words, tail, warning
 from preprocessing.intake.scan import Scan
@@ -81,6 +83,7 @@ class _Row:
     ratings: tuple[_Rating, ...]
     facts: tuple[tuple[str, str], ...]
     views: tuple[tuple[str, str], ...]
+    heat: str
 
 
 def page_name(series_uid: str) -> str:
@@ -103,7 +106,12 @@ def page_link(report: PatientReport) -> PageLink:
 
 
 def write_patient_page(
-    folder: Path, report: PatientReport, prepared: PreparedScan, notes: Sequence[str] = (), top: int = TOP
+    folder: Path,
+    report: PatientReport,
+    prepared: PreparedScan,
+    notes: Sequence[str] = (),
+    top: int = TOP,
+    heat_maps: Sequence[HeatMap] = (),
 ) -> PageLink:
     """Write one scan's page; the same report and scan give the same bytes.
 
@@ -113,6 +121,7 @@ def write_patient_page(
         prepared: the scan it is about, for the images.
         notes: further caveats, a sentence each (what the weights were trained on).
         top: nodules shown with images; all are in the table.
+        heat_maps: of the first nodules of the report, in its order.
 
     Raises:
         ValueError: the report is about another series than the scan.
@@ -130,7 +139,7 @@ def write_patient_page(
             p=report.cancer_probability,
             summed=report.cancer_probability if report.uncalibrated is None else report.uncalibrated,
             filled=round(100 * report.cancer_probability),
-            rows=_rows(report, prepared, parts, top),
+            rows=_rows(report, prepared, parts, top, heat_maps),
             parts=parts,
             leak_probability=probability_of(report.adds_up_to, [report.leak]),
             locator=_data_uri(locator),
@@ -163,7 +172,9 @@ def write_index(folder: Path, links: Sequence[PageLink], refused: Sequence[Scan]
     return path
 
 
-def _rows(report: PatientReport, prepared: PreparedScan, parts: Parts, top: int) -> list[_Row]:
+def _rows(
+    report: PatientReport, prepared: PreparedScan, parts: Parts, top: int, heat_maps: Sequence[HeatMap]
+) -> list[_Row]:
     rows = []
     for index, nodule in enumerate(report.nodules):
         candidate, measured = nodule.candidate, nodule.measurements
@@ -185,6 +196,7 @@ def _rows(report: PatientReport, prepared: PreparedScan, parts: Parts, top: int)
                 ratings=_ratings(nodule),
                 facts=facts(nodule),
                 views=tuple((name, _data_uri(image)) for name, image in views.items()),
+                heat=_data_uri(heat_view(prepared, candidate, heat_maps[index])) if index < len(heat_maps) else "",
             )
         )
     return rows
