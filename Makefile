@@ -12,7 +12,7 @@ DICOM := $(if $(findstring dicom=true,$(ARGS)),.venv/.dicom)
 export INPUT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help detect classify serve test test-slow lint format bench bench-detection clean
+.PHONY: help detect classify eda serve test test-slow lint format bench bench-detection clean
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/:.*  ## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ detect: .venv/.core $(DICOM)  ## find nodules: make detect INPUT=path OUT=folder
 
 classify: .venv/.core $(DICOM)  ## nodules and cancer probability of every patient, with a report
 	@$(PY) -m lungscreen.classify $${INPUT:+"input=$$INPUT"} $${OUT:+"out=$$OUT"} $(ARGS)
+
+eda: .venv/.core  ## one page over a cohort: make eda INPUT=path OUT=folder, or ARGS="lidc=true"
+	@$(PY) -m lungscreen.eda $${INPUT:+"input=$$INPUT"} $${OUT:+"out=$$OUT"} $(ARGS)
 
 serve: .venv/.serve  ## upload and look at scans in a browser: make serve ARGS="port=8000 ..."
 	@$(PY) -m lungscreen.server $(ARGS)

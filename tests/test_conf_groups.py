@@ -23,6 +23,7 @@ from classification.training.settings import deciding
 from detection.cross_validate import CrossValidateSettings
 from detection.evaluate import EvaluateSettings
 from detection.training.settings import TrainSettings as DetectionSettings
+from lungscreen.eda.settings import EdaSettings
 from lungscreen.server.settings import ServerSettings
 from phantom.make import CohortSettings
 from preprocessing.download import DownloadSettings
@@ -73,7 +74,14 @@ def test_every_option_is_somebodys() -> None:
 def test_no_group_hides_an_option_of_another_command() -> None:
     """Hydra takes `patients=50` for a choice from conf/patients/ if there is one, whichever command it is said to."""
     groups = {group for group, _ in FILES}
-    for settings in (CohortSettings, DownloadSettings, EvaluateSettings, ServerSettings, SlicePredictSettings):
+    for settings in (
+        CohortSettings,
+        DownloadSettings,
+        EdaSettings,
+        EvaluateSettings,
+        ServerSettings,
+        SlicePredictSettings,
+    ):
         assert not groups & {field.name for field in fields(settings)}
     assert compose_settings(CohortSettings, "phantom", ["out=x", "patients=3"]).patients == 3
 

@@ -1,0 +1,1 @@
+"""Exploration: one page over a cohort, its problems first."""
