@@ -33,7 +33,7 @@ serve: .venv/.serve  ## upload and look at scans in a browser: make serve ARGS="
 test: .venv/.dev  ## the quick tests
 	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
 
-test-slow: .venv/.all  ## the slow tests, with MLflow and idc-index (400 MB)
+test-slow: .venv/.all  ## the slow tests, with MLflow, idc-index, ONNX Runtime, OpenVINO (700 MB)
 	@$(PY) -m pytest -q -n auto -m slow $(ARGS)
 
 lint: .venv/.dev  ## ruff, mypy --strict, the layers
@@ -77,5 +77,5 @@ clean:  ## remove the environment and what tools left
 	@touch $@
 
 .venv/.all: .venv/.dev
-	$(PIP_INSTALL) -e '.[dev,browser,download,track]'
+	$(PIP_INSTALL) -e '.[dev,browser,download,onnx,openvino,track]'
 	@touch $@

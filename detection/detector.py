@@ -15,6 +15,7 @@ from detection.candidate import Candidate
 from detection.levels import LEAST_OUTSIDE, coarse_mask, fine_boxes, of_masses, raised, without_parts
 from detection.models.compact.boxes import suppress
 from detection.models.interface import DetectorModel, Inference, chosen_kind, kind_of, model_of
+from detection.runtimes.chosen import on_runtime
 from detection.tiling import tiles
 from preprocessing.geometry import Geometry, IntTriple
 from preprocessing.patches import normalise
@@ -39,6 +40,7 @@ class InferenceSettings:
     min_score: float | None = None
     max_candidates: int | None = None
     precision: str | None = None
+    runtime: str | None = None
 
     def over(self, own: Inference) -> Inference:
         """The numbers of a detector with these in their place."""
@@ -60,9 +62,11 @@ class NoduleDetector:
         settings: InferenceSettings | None = None,
         provenance: dict[str, str] | None = None,
     ) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = model.lightened().to(self.device)
-        self.settings = (settings or InferenceSettings()).over(model.inference).on(self.device)
+        wanted = (settings or InferenceSettings()).over(model.inference)
+        on_gpu = torch.cuda.is_available() and wanted.runtime == "torch"
+        self.device = torch.device("cuda" if on_gpu else "cpu")
+        self.settings = wanted.on(self.device)
+        self.model = on_runtime(model.lightened(), self.settings).to(self.device)
         how = ", ".join(f"{key}={value}" for key, value in asdict(self.settings).items())
         self.provenance = {**provenance, "detector_inference": how} if provenance else {}
 

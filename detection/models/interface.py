@@ -25,6 +25,7 @@ from runs.entry import UsageError, typed
 # Training says for cells of so many voxels of 1 mm whether a patch is to be trusted there.
 KNOWN_STEP = 4
 PRECISIONS = ("auto", "fp32", "bf16")
+RUNTIMES = ("torch", "onnx", "openvino")
 
 
 class Truth(NamedTuple):
@@ -71,6 +72,7 @@ class Inference:
         max_candidates: per scan, best first.
         precision: of the network's arithmetic: fp32, bf16 (twice as fast where the processor has matrix units for it;
             scores move by some thousandths), or auto: bf16 there, fp32 elsewhere.
+        runtime: what runs the network: torch, onnx (ONNX Runtime, fp32) or openvino, see `detection.runtimes`.
     """
 
     tile_voxels: int = 16_000_000
@@ -80,15 +82,21 @@ class Inference:
     min_score: float = 0.01
     max_candidates: int = 60
     precision: str = "auto"
+    runtime: str = "torch"
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"inference.precision must be one of {', '.join(PRECISIONS)}; got {self.precision}")
+        for name, known in (("precision", PRECISIONS), ("runtime", RUNTIMES)):
+            if (got := getattr(self, name)) not in known:
+                raise UsageError(f"inference.{name} must be one of {', '.join(known)}; got {got}")
+        if self.runtime == "onnx" and self.precision == "bf16":
+            raise UsageError("inference.runtime=onnx computes in fp32, got inference.precision=bf16")
 
     def on(self, device: torch.device) -> Inference:
         """With the precision that `auto` means on a device."""
         if self.precision != "auto":
             return self
+        if self.runtime == "onnx":
+            return replace(self, precision="fp32")
         return replace(self, precision="bf16" if _multiplies_bf16(device) else "fp32")
 
 
@@ -102,6 +110,8 @@ class DetectorModel(nn.Module, ABC):
         coarse_logit: added to the logits of masses' scores at these, see `detection.levels.raised`.
         preparation: the pictures it is shown.
         inference: its own numbers, where the user states none.
+        exportable: its `network`, from (1, 1, D, H, W) to a tuple of two maps, is where the work is, and other
+            runtimes can run it in its place.
     """
 
     pad_multiple: int = 16
@@ -109,6 +119,8 @@ class DetectorModel(nn.Module, ABC):
     coarse_logit: float = 0.0
     preparation: Preparation = Preparation()
     inference: Inference = Inference()
+    exportable: bool = False
+    network: nn.Module
 
     @abstractmethod
     def loss(self, images: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from detection.models.compact.boxes import AnchorGrid, decode
 from detection.models.compact.criterion import DetectionCriterion, flatten_heads
-from detection.models.compact.network import PAD_MULTIPLE, STRIDE, build_network, fused
+from detection.models.compact.network import PAD_MULTIPLE, STRIDE, CompactRetinaNet, build_network, fused
 from detection.models.compact.settings import ModelSettings
 from detection.models.interface import DetectorModel, Found, Truth
 
@@ -18,6 +18,7 @@ class CompactModel(DetectorModel):
     """A U-Net-shaped RetinaNet with cubic anchors at stride 4."""
 
     pad_multiple = PAD_MULTIPLE
+    exportable = True
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class CompactModel(DetectorModel):
         """Without normalisation layers; what was trained stays as it is."""
         light = CompactModel.__new__(CompactModel)
         DetectorModel.__init__(light)
-        light.network = fused(self.network)
+        light.network = fused(cast(CompactRetinaNet, self.network))
         light.grid, light.criterion = self.grid, self.criterion
         light.levels, light.coarse_logit = self.levels, self.coarse_logit
         return light.eval()
