@@ -21,9 +21,9 @@ from detection.pictures.key_images import write_key_images
 from detection.weak_spots import weak_spots
 from phantom.make import RECIPE_VERSION, make_cohort
 from preprocessing.cohort import summary, write_scans
-from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
 from preprocessing.journal.going import Cohort, go_through
+from preprocessing.journal.listing import list_scans
 from preprocessing.journal.record import Answer, Record
 from preprocessing.journal.settings import CohortSettings
 from preprocessing.prepare import PreparedScan, PrepareSettings, default_cache, prepare_scan
@@ -97,7 +97,7 @@ def detect(settings: DetectSettings) -> int:
     """
     out = settings.out
     source = source_of(settings.input, settings.phantoms)
-    scans = find_scans(source)
+    scans = list_scans(source, settings.listing)
     decides = {**settings.decides(), "code": code_digest("detection.detect")}
     cohort = Cohort("detect", source, scans, decides, out)
     done = go_through(cohort, Detecting(settings), settings, remove_results, partial(write_tables, out))

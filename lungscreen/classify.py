@@ -21,9 +21,9 @@ from lungscreen.analysing import analyse_scan, write_tables
 from lungscreen.pipeline import Pipeline
 from lungscreen.priors import Priors, find_priors
 from preprocessing.cohort import summary
-from preprocessing.intake.find import find_scans
 from preprocessing.intake.scan import Scan
 from preprocessing.journal.going import Cohort, go_through
+from preprocessing.journal.listing import list_scans
 from preprocessing.journal.record import Answer, cohort_digest
 from runs.cache import code_digest
 from runs.entry import UsageError, run
@@ -97,7 +97,7 @@ def classify(settings: ClassifySettings) -> int:
     out = settings.out
     given = read_candidates(settings.candidates) if settings.candidates else None
     source = source_of(settings.input, settings.phantoms)
-    scans = find_scans(source)
+    scans = list_scans(source, settings.listing)
     if given is not None:
         check_match(given, scans)
     priors = find_priors(settings.prior, settings.prior_days, scans)

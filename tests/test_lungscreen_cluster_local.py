@@ -75,7 +75,7 @@ def test_a_mistake_in_the_options_is_said_once_and_not_tried_again(tmp_path: Pat
         ("command=train", "command= must be one of classify, detect; got train"),
         ("shards=0", "shards must be at least 1"),
         ("slurm.minutes=0", "slurm.minutes must be at least 1"),
-        ("options=['shard=1/2']", "options= are key=value, without input, out, shard, retry; got shard=1/2"),
+        ("options=['shard=1/2']", "options= are key=value, without input, out, shard, retry, listing; got shard=1/2"),
         ("options=[cache]", "got cache"),
         ("retry=some", "retry= must be one of none, failed, all"),
     ],

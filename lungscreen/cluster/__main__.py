@@ -6,6 +6,7 @@ import logging
 import sys
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 from detection.detect import DetectSettings, source_of
 from lungscreen.cluster.engine import engine_of
@@ -13,10 +14,14 @@ from lungscreen.cluster.following import follow
 from lungscreen.cluster.job import Job
 from lungscreen.cluster.settings import COMMANDS, ClusterSettings
 from lungscreen.merge import MergeSettings, merge
+from preprocessing.journal.listing import list_scans
 from runs.entry import run
 from runs.lock import held
 
 log = logging.getLogger(__name__)
+
+# What was found under the input, below the results.
+LISTING = Path("shards", "listing.json")
 
 
 def run_on_cluster(settings: ClusterSettings) -> int:
@@ -34,6 +39,8 @@ def run_on_cluster(settings: ClusterSettings) -> int:
         raise FileNotFoundError(f"no such file or folder: {source}")
     out = settings.out.absolute()
     with held(out / "shards"), closing(engine_of(settings)) as engine:
+        # Once, before all shards do it at the same time.
+        list_scans(source, out / LISTING)
         jobs_of = partial(jobs, settings, str(source))
         follow(engine, jobs_of, settings.resubmit, settings.poll_seconds)
     return merge(MergeSettings(tuple(job.out for job in jobs_of(0)), out))
@@ -54,7 +61,8 @@ def jobs(settings: ClusterSettings, source: str, number: int) -> list[Job]:
         name = f"{shard}-of-{settings.shards}"
         options = [
             f"input={source}", f"out={folder / name}", f"shard={shard}/{settings.shards}",
-            f"retry={'none' if number else settings.retry}", *settings.options,
+            f"retry={'none' if number else settings.retry}", f"listing={settings.out.absolute() / LISTING}",
+            *settings.options,
         ]  # fmt: skip
         command = (*python, "-m", "lungscreen.cluster.tethered", COMMANDS[settings.command], *options)
         made.append(Job(name, command, folder / name, folder / f"{name}.status", folder / f"{name}.log"))

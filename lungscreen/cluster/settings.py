@@ -13,7 +13,7 @@ from runs.entry import UsageError
 BACKENDS = ("local", "slurm", "dask")
 COMMANDS = {"classify": "lungscreen.classify", "detect": "detection.detect"}
 # Said by the launcher itself, for each shard.
-OWN_OPTIONS = ("input", "out", "shard", "retry")
+OWN_OPTIONS = ("input", "out", "shard", "retry", "listing")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from runs.checks import at_least
 from runs.entry import UsageError
@@ -30,6 +31,7 @@ class CohortSettings:
             None: one for a shard, else 0.
         scan_minutes: what a scan may take, or None; needs processes.
         tries: how often the work on a scan may end its process before it counts as failed.
+        listing: file that keeps what was found under `input`, for further starts and other shards, or None.
     """
 
     shard: str | None = None
@@ -37,6 +39,7 @@ class CohortSettings:
     workers: int | None = None
     scan_minutes: float | None = None
     tries: int = 3
+    listing: Path | None = None
 
     def __post_init__(self) -> None:
         if self.retry not in list(Retry):
