@@ -12,7 +12,7 @@ DICOM := $(if $(findstring dicom=true,$(ARGS)),.venv/.dicom)
 export INPUT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help detect classify eda serve test test-slow lint format bench bench-detection clean
+.PHONY: help detect classify eda serve track test test-slow lint format bench bench-detection clean
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/:.*  ## /\t/' | expand -t 12
@@ -30,10 +30,16 @@ eda: .venv/.core  ## one page over a cohort: make eda INPUT=path OUT=folder, or 
 serve: .venv/.serve  ## upload and look at scans in a browser: make serve ARGS="port=8000 ..."
 	@$(PY) -m lungscreen.server $(ARGS)
 
+track: .venv/.track  ## look at trainings with logger=mlflow: make track OUT=folder of the training
+	@test -n "$$OUT" && test -f "$$OUT/mlflow.db" || \
+		{ echo "no mlflow.db in OUT=$$OUT: name the out= of a training with logger=mlflow" >&2; exit 2; }
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+		.venv/bin/mlflow ui --workers 1 --backend-store-uri "sqlite:///$$(realpath "$$OUT")/mlflow.db" $(ARGS)
+
 test: .venv/.dev  ## the quick tests
 	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
 
-test-slow: .venv/.all  ## the slow tests, with MLflow, idc-index, ONNX Runtime, OpenVINO (700 MB)
+test-slow: .venv/.all  ## the slow tests, with MLflow, idc-index, ONNX Runtime, OpenVINO, Jupyter kernels (800 MB)
 	@$(PY) -m pytest -q -n auto -m slow $(ARGS)
 
 lint: .venv/.dev  ## ruff, mypy --strict, the layers
@@ -76,6 +82,10 @@ clean:  ## remove the environment and what tools left
 	$(PIP_INSTALL) -e '.[serve]'
 	@touch $@
 
+.venv/.track: .venv/.core
+	$(PIP_INSTALL) -e '.[track]'
+	@touch $@
+
 .venv/.all: .venv/.dev
-	$(PIP_INSTALL) -e '.[dev,browser,download,onnx,openvino,track]'
+	$(PIP_INSTALL) -e '.[dev,browser,download,notebook,onnx,openvino,track]'
 	@touch $@
