@@ -26,6 +26,11 @@ def results(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
+def scans_wanted(usual: int) -> int:
+    """Size of the cohort: `LUNGSCREEN_SCANS`, or what a test usually takes."""
+    return int(os.environ.get("LUNGSCREEN_SCANS", usual))
+
+
 def make_cohort(folder: Path, scans: int) -> dict[str, bytes]:
     """`folder/in` with scans and a broken one, weights beside it, and the results of one run."""
     source = folder / "in"
