@@ -16,6 +16,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("playwright")
 from playwright import sync_api
 
+from classification.slices.shipped import shipped_worth
 from phantom.chest import ChestSettings
 from phantom.make import make_cohort
 from tests.serving import Running
@@ -161,6 +162,34 @@ def test_axe_finds_nothing_to_complain_of(
         assert len(found["passes"]) > 10
         assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == [], path
     context.close()
+
+
+def test_a_single_slice_is_answered_beside_what_that_is_worth(page: Any, phantom: Path, tmp_path: Path) -> None:
+    page.goto("/slice")
+    card = shipped_worth()
+    for figure in (card.accuracy[0], card.nearest_neighbour[0]):
+        sync_api.expect(page.locator("#worth")).to_contain_text(f"{100 * figure:.0f} %")
+    with zipfile.ZipFile(phantom) as packed:
+        names = sorted(packed.namelist())
+        (tmp_path / "slice").write_bytes(packed.read(names[len(names) // 2]))
+    page.set_input_files("#file", str(tmp_path / "slice"))
+    page.locator("#answer").wait_for()
+    shares = [float(cell.rstrip(" %<")) for cell in page.locator("#shares td.r").all_inner_texts()]
+    assert sum(shares) == pytest.approx(100, abs=2)
+    view = page.locator("#view")
+    hot = view.screenshot()
+    page.get_by_role("button", name="Grad-CAM").click()
+    assert view.screenshot() != hot
+    assert HTML not in page.content()
+
+
+def test_what_is_no_slice_is_refused_in_words(browser: Any, server: Running, tmp_path: Path) -> None:
+    page = browser.new_page(base_url=f"http://127.0.0.1:{server.port}")
+    page.goto("/slice")
+    (tmp_path / "words").write_text("plain words")
+    page.set_input_files("#file", str(tmp_path / "words"))
+    sync_api.expect(page.locator("#said")).to_have_text("Not taken: none of the files is a PNG, JPEG or DICOM slice")
+    page.close()
 
 
 def axe_core(folder: Path) -> str:

@@ -14,19 +14,13 @@ from classification.slices.engine import build, probabilities
 from classification.slices.files import CLASSES, find_slices, read_slice
 from classification.slices.network import SliceNetwork
 from classification.slices.settings import SliceModelSettings
+from classification.slices.shipped import DEFAULT_WEIGHTS, SHIPPED, WORTH
 from classification.slices.views import view_of
 from runs.csv_text import write_csv
 from runs.entry import UsageError, run
 from runs.training.weights import load_weights, misfit
 
 log = logging.getLogger(__name__)
-
-SHIPPED = Path(__file__).parent / "weights"
-DEFAULT_WEIGHTS = "slices-v1"
-WORTH = (
-    "The class is that of the patients in one collection of one hospital, from one slice alone: no probability of "
-    "cancer, not a diagnosis. Research use only."
-)
 
 
 @dataclass(frozen=True)

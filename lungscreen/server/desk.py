@@ -20,6 +20,7 @@ from lungscreen.server.metrics import Metrics
 from lungscreen.server.problems import ProblemError
 from lungscreen.server.receiving import Received, receive
 from lungscreen.server.settings import ServerSettings
+from lungscreen.server.slices.asking import Slices
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Desk:
         self.folders = Folders(settings.folder)
         self.cases = Cases(settings.database or f"sqlite:///{settings.folder.absolute() / 'cases.sqlite'}")
         self.pool = Pool(self.cases, self.folders, settings, workers)
+        self.slices = Slices(settings)
         self._uploads = 0
         # A folder and its row come and go together.
         self._pairing = threading.Lock()
@@ -60,6 +62,7 @@ class Desk:
         """End the workers; what they had waits for the next start."""
         self._ended.set()
         self.pool.stop()
+        self.slices.stop()
         self._tidier.join()
         self.cases.close()
 

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from lungscreen.server.problems import ProblemError
 from lungscreen.server.settings import ServerSettings
-from lungscreen.server.sniffing import ending_of
+from lungscreen.server.sniffing import SCANS, Kinds
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -45,18 +45,27 @@ class Received:
     bytes: int
 
 
-async def receive(stream: AsyncIterator[bytes], content_type: str, folder: Path, settings: ServerSettings) -> Received:
+async def receive(
+    stream: AsyncIterator[bytes], content_type: str, folder: Path, settings: ServerSettings, kinds: Kinds = SCANS
+) -> Received:
     """Write every file of a multipart body into `folder`, called by its checksum and kind.
 
+    Args:
+        stream: the body.
+        content_type: of the body.
+        folder: there already.
+        settings: the limits.
+        kinds: of which at least one file must be.
+
     Raises:
-        ProblemError: 400 no multipart or cut, 408 nothing came for too long, 413 too much, 415 nothing of a scan in
-            it, 507 no room.
+        ProblemError: 400 no multipart or cut, 408 nothing came for too long, 413 too much, 415 nothing of these
+            kinds in it, 507 no room.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise ProblemError(415, "not_multipart", "a body of the type multipart/form-data with a boundary is expected")
-    upload = _Upload(folder, settings)
+    upload = _Upload(folder, settings, kinds)
     try:
         parser = MultipartParser(boundary, upload.callbacks())
         async for chunk in _in_time(stream, settings.upload_idle_seconds, 60 * settings.upload_minutes):
@@ -88,10 +97,10 @@ async def _in_time(stream: AsyncIterator[bytes], idle: float, most: float) -> As
 class _Upload:
     """The state of one multipart body."""
 
-    def __init__(self, folder: Path, settings: ServerSettings) -> None:
-        self.folder, self.settings = folder, settings
+    def __init__(self, folder: Path, settings: ServerSettings, kinds: Kinds) -> None:
+        self.folder, self.settings, self.kinds = folder, settings, kinds
         self.size, self.text, self.digests = 0, 0, list[str]()
-        self.kinds = set[str]()
+        self.known = False
         self.header, self.value, self.is_file = b"", b"", False
         self.handle: BinaryIO | None = None
         self.digest = hashlib.sha256()
@@ -120,9 +129,8 @@ class _Upload:
             raise ProblemError(400, "bad_multipart", "the body breaks off")
         if not self.digests:
             raise ProblemError(422, "empty_upload", "the upload holds no files, or only empty ones")
-        if not self.kinds:
-            detail = "none of the files is a zip, DICOM, NIfTI, MetaImage or NRRD"
-            raise ProblemError(415, "not_dicom", detail)
+        if not self.known:
+            raise ProblemError(415, "not_dicom", f"none of the files is a {self.kinds.words}")
         name = hashlib.sha256("\n".join(sorted(self.digests)).encode()).hexdigest()[:32]
         return Received(name, len(self.digests), self.size)
 
@@ -175,9 +183,8 @@ class _Upload:
         if not size:
             path.unlink()
             return
-        digest, ending = self.digest.hexdigest(), ending_of(path)
-        if ending:
-            self.kinds.add(ending)
+        digest, ending = self.digest.hexdigest(), self.kinds.ending_of(path)
+        self.known |= ending is not None
         # What is no kind of ours has no ending, which the intake looks into and passes over.
         path.replace(self.folder / f"{digest[:NAME_LENGTH]}{ending or ''}")
         self.digests.append(digest)

@@ -24,6 +24,9 @@ LEAST: dict[str, float] = {
     "case_minutes": 0.01,
     "free_mb": 0,
     "key_images": 0,
+    "slice_mb": 1,
+    "slice_megapixels": 1,
+    "slice_seconds": 0.1,
 }
 
 
@@ -50,6 +53,9 @@ class ServerSettings:
         free_mb: what an upload must leave free on the disk.
         retention_days: finished cases are deleted after; None: never.
         key_images: of how many candidates a scan.
+        slice_mb: most MB of a single slice.
+        slice_megapixels: most pixels of one, in millions; more are not unpacked.
+        slice_seconds: most that the answer to a single slice may take.
         weights: of stage 1, a name or a path; None: the shipped ones.
         classifier: of stage 2, likewise.
         calibration: calibration.json of `classification.calibrate`, or None.
@@ -73,6 +79,9 @@ class ServerSettings:
     free_mb: int = MISSING
     retention_days: float | None = MISSING
     key_images: int = MISSING
+    slice_mb: int = MISSING
+    slice_megapixels: int = MISSING
+    slice_seconds: float = MISSING
     weights: Path | None = MISSING
     classifier: Path | None = MISSING
     calibration: Path | None = MISSING

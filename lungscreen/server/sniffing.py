@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 # NIfTI's magic stands at byte 344 (NIfTI-1, after `sizeof_hdr` 348) or 4 (NIfTI-2).
 HEAD = 352
 GZIP = b"\x1f\x8b"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 NIFTI_1, NIFTI_2 = (b"n+1\0", b"ni1\0"), (b"n+2\0", b"ni2\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What an upload may be made of.
+
+    Attributes:
+        ending_of: the ending that a file gets; None: it is of another kind.
+        words: the kinds, for people.
+    """
+
+    ending_of: Callable[[Path], str | None]
+    words: str
 
 
 def ending_of(path: Path) -> str | None:
@@ -20,6 +36,17 @@ def ending_of(path: Path) -> str | None:
         inside = _ending(_unpacked(head))
         return f"{inside}.gz" if inside in (".nii", ".dcm") else None
     return _ending(head)
+
+
+def slice_ending_of(path: Path) -> str | None:
+    """The ending of a single slice; None: it is none."""
+    with path.open("rb") as handle:
+        head = handle.read(132)
+    if head.startswith(PNG):
+        return ".png"
+    if head.startswith(JPEG):
+        return ".jpg"
+    return ".dcm" if head[128:132] == b"DICM" else None
 
 
 def _ending(head: bytes) -> str | None:
@@ -40,3 +67,7 @@ def _unpacked(head: bytes) -> bytes:
         return zlib.decompressobj(wbits=31).decompress(head, HEAD)
     except zlib.error:
         return b""
+
+
+SCANS = Kinds(ending_of, "zip, DICOM, NIfTI, MetaImage or NRRD")
+SLICES = Kinds(slice_ending_of, "PNG, JPEG or DICOM slice")

@@ -23,6 +23,7 @@ from lungscreen.server.web.answers import (
     case_out,
 )
 from lungscreen.server.web.guard import REPORT_POLICY
+from lungscreen.server.web.slice_routes import add_slices
 
 CaseId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="id of a case")]
 Page = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="`page` of a scan in the result")]
@@ -55,6 +56,7 @@ def api(desk: Desk) -> APIRouter:
     router = APIRouter(prefix="/api/v1", responses=answers(400, 401, 403))
     _add_cases(router, desk)
     _add_results(router, desk)
+    add_slices(router, desk)
     _add_session(router, desk)
     return router
 

@@ -2,8 +2,8 @@
 
 import { ROOT, refusal } from "./api.js";
 
-/** Send files as one case. Returns { done: promise of the case, stop: function }. */
-export function send(files, progress) {
+/** Send files in one request. Returns { done: promise of the answer, stop: function }. */
+export function send(files, progress, path = "/cases") {
   const request = new XMLHttpRequest();
   const form = new FormData();
   for (const file of files) form.append("files", file);
@@ -16,7 +16,7 @@ export function send(files, progress) {
     request.addEventListener("error", () => reject(new Error("the upload broke off")));
     request.addEventListener("abort", () => reject(new Error("stopped")));
   });
-  request.open("POST", `${ROOT}/cases`);
+  request.open("POST", `${ROOT}${path}`);
   request.setRequestHeader("Accept", "application/json");
   request.send(form);
   return { done, stop: () => request.abort() };

@@ -1,0 +1,1 @@
+"""Single slices for the slice classifier: asked for, answered and forgotten."""
