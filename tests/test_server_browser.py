@@ -167,7 +167,7 @@ def test_axe_finds_nothing_to_complain_of(
 def test_a_single_slice_is_answered_beside_what_that_is_worth(page: Any, phantom: Path, tmp_path: Path) -> None:
     page.goto("/slice")
     card = shipped_worth()
-    for figure in (card.accuracy[0], card.nearest_neighbour[0]):
+    for figure in (card.accuracy.value, card.nearest_neighbour.value):
         sync_api.expect(page.locator("#worth")).to_contain_text(f"{100 * figure:.0f} %")
     with zipfile.ZipFile(phantom) as packed:
         names = sorted(packed.namelist())

@@ -21,7 +21,9 @@ EXAMPLES = 15
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a server that holds a case, which stays in the queue."""
-    with waiting_server(server_settings(tmp_path_factory.mktemp("contract"), upload_mb=1)) as address:
+    with waiting_server(
+        server_settings(tmp_path_factory.mktemp("contract"), upload_mb=1, slice_seconds=300)
+    ) as address:
         httpx.post(f"{address}/api/v1/cases", files=files(NIFTI))
         yield address
 
@@ -33,6 +35,8 @@ def test_every_answer_is_one_that_the_document_states(address: str, tmp_path: Pa
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/api/v1/openapi.json"]
     options = [f"--max-examples={EXAMPLES}", "--seed=0", "--phases=examples,coverage,fuzzing", "--no-color"]
     # No schema can say what a file must hold; and that nothing is ready without a worker is meant.
+    # The first slice waits for its process to start.
+    options += ["--request-timeout=300"]
     options += ["--exclude-checks=positive_data_acceptance", "--exclude-path=/ready"]
     done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

@@ -14,8 +14,14 @@ WORTH = (
     "cancer, not a diagnosis. Research use only."
 )
 
-# A figure with its 95 % interval.
-Interval = tuple[float, float, float]
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,8 @@ class Worth:
     data: str
     n_slices: int
     n_groups: int
-    accuracy: Interval
-    nearest_neighbour: Interval
+    accuracy: Share
+    nearest_neighbour: Share
     known_failures: tuple[str, ...]
 
 
@@ -52,12 +58,7 @@ def shipped_worth() -> Worth:
         card["data"]["slices"],
         grouped["network"]["n"],
         card["data"]["n_groups"],
-        _interval(grouped["network"]["accuracy"]),
-        _interval(grouped["nearest_neighbour"]["accuracy"]),
+        Share(*grouped["network"]["accuracy"]),
+        Share(*grouped["nearest_neighbour"]["accuracy"]),
         tuple(card["known_failures"]),
     )
-
-
-def _interval(values: list[float]) -> Interval:
-    value, low, high = values
-    return value, low, high

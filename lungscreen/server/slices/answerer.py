@@ -1,6 +1,7 @@
 """`python -m lungscreen.server.slices.answerer`: answers single slices, one after the other.
 
-Questions come as lines of JSON on stdin, answers leave as lines of JSON on stdout; it ends when stdin does.
+Questions come as lines of JSON on stdin, answers leave as lines of JSON on stdout, the first one when it is ready; it
+ends when stdin does.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ def main() -> None:
     os.dup2(2, 1)
     torch.set_num_threads(1)
     network = load_slice_network()
+    answers.write(json.dumps({"ready": True}) + "\n")
     for line in sys.stdin:
         order = json.loads(line)
         try:

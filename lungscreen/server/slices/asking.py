@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -79,8 +78,7 @@ class Slices:
         with self._lock:
             process = self._process
             if process is None or process.poll() is not None:
-                self._end()
-                process = self._process = _start()
+                process = self._start()
             timer = threading.Timer(self.settings.slice_seconds, process.kill)
             timer.start()
             try:
@@ -94,6 +92,22 @@ class Slices:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def _start(self) -> subprocess.Popen[str]:
+        """A new process that takes questions; loading it is nobody's time."""
+        self._end()
+        process = self._process = subprocess.Popen(
+            [sys.executable, "-m", "lungscreen.server.slices.answerer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        assert process.stdout is not None
+        if not process.stdout.readline().endswith("\n"):
+            self._end()
+            raise ProblemError(503, "no_answer", "the slice classifier does not start; see the server's log", RETRY)
+        return process
+
     def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
@@ -105,17 +119,6 @@ class Slices:
         with suppress(OSError):  # a question that it did not take
             process.stdin.close()
         process.stdout.close()
-
-
-def _start() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "lungscreen.server.slices.answerer"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env=dict(os.environ),
-    )
 
 
 def _said(process: subprocess.Popen[str], order: dict[str, Any]) -> str:

@@ -28,6 +28,14 @@ SLICE_BODY = {
 }
 
 
+class Share(BaseModel):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class SliceWorth(BaseModel):
     """What the answer to a single slice is worth: the card of the weights, in figures."""
 
@@ -37,8 +45,8 @@ class SliceWorth(BaseModel):
     data: str = Field(description="the slices of the figures")
     n_slices: int
     n_groups: int = Field(description="slices of one group are alike or neighbours, and never on both sides")
-    accuracy: tuple[float, float, float] = Field(description="of unseen groups, with its 95 % interval")
-    nearest_neighbour: tuple[float, float, float] = Field(description="the same of a nearest neighbour on thumbnails")
+    accuracy: Share = Field(description="of unseen groups")
+    nearest_neighbour: Share = Field(description="the same of a nearest neighbour on thumbnails")
     known_failures: list[str]
 
 

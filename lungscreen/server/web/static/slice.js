@@ -12,12 +12,12 @@ const HOT = [255, 150, 30];
 
 let pictures = null;
 
-const share = ([value]) => percent(value);
-const interval = ([, low, high]) => `${percent(low)} to ${percent(high)}`;
+const share = ({ value }) => percent(value);
+const interval = ({ low, high }) => `${percent(low)} to ${percent(high)}`;
 
 async function showWorth() {
   const model = await ask("/slices");
-  const apart = model.accuracy[1] > model.nearest_neighbour[2];
+  const apart = model.accuracy.low > model.nearest_neighbour.high;
   byId("worth").replaceChildren(
     element("p", {}, "Of slices whose neighbours it had not seen, the network classed ",
       element("strong", {}, share(model.accuracy)), ` right (95 % interval ${interval(model.accuracy)}); a nearest neighbour on thumbnails `,

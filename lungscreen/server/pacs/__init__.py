@@ -1,0 +1,1 @@
+"""Studies out of a PACS to the server, and its results back beside the images. Research use only."""
