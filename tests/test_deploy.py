@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[Any, str]] = {
     "lungscreen.server": (ServerSettings, "server"),
     "lungscreen.server.pacs": (PacsSettings, "server_pacs"),
 }
+pytestmark = pytest.mark.slow
 UNITS = ("lungscreen.service", "lungscreen-pacs.service")
 
 
