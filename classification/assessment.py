@@ -48,6 +48,7 @@ class PatientReport:
             calibration.
         uncalibrated: that P; None: nothing was calibrated.
         calibration: in words, what makes `cancer_probability` of it and every nodule's `risk_without`; empty: nothing.
+        least, most: of the answers of networks that learnt from other patients each; None: there are none.
     """
 
     patient_id: str
@@ -60,3 +61,5 @@ class PatientReport:
     adds_up_to: str = LOG_SURVIVAL
     uncalibrated: float | None = None
     calibration: str = ""
+    least: float | None = None
+    most: float | None = None

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from classification.calibration.maps import Calibration
 from classification.crops import nodule_crop
 from classification.heat_map import HeatMap, heat_map
 from classification.measurements import measurements
-from classification.network import NoduleNetwork, to_ratings
+from classification.measuring.outline import Draw, outline
+from classification.network import NoduleNetwork, NoduleOutputs, to_ratings
+from classification.outlines.model import DEFAULT_OUTLINES, load_outlines
 from classification.readers.model import DEFAULT_READERS, ReaderModel, load_readers
 from classification.settings import InferenceSettings, ModelSettings
 from detection.candidate import Candidate
@@ -46,7 +48,10 @@ class NoduleClassifier:
         provenance: what goes into reports: name and checksum of the weights, and `gate_detector`, the detector whose
             scores the gate was fitted to (empty: not stated).
         calibration: of the patient's probability, or None.
-        readers: says how suspicious each nodule is and rates it; None: the bag's chance and the network's ratings.
+        readers: says how suspicious each nodule is and rates it, fitted to and shown outlines without a network; None:
+            the bag's chance and the network's ratings.
+        draw: draws the outlines that are measured.
+        members: networks that learnt from other patients each: how far the answer depends on whom one learns from.
     """
 
     def __init__(
@@ -58,10 +63,13 @@ class NoduleClassifier:
         provenance: dict[str, str] | None = None,
         calibration: Calibration | None = None,
         readers: ReaderModel | None = None,
+        draw: Draw = outline,
+        members: Sequence[NoduleNetwork] = (),
     ) -> None:
         self.network, self.bag, self.model = network.eval(), copy.deepcopy(bag).double().eval(), model
+        self.members = [member.eval() for member in members]
         self.settings = settings or InferenceSettings()
-        self.provenance, self.calibration, self.readers = provenance or {}, calibration, readers
+        self.provenance, self.calibration, self.readers, self.draw = provenance or {}, calibration, readers, draw
 
     def assess(
         self,
@@ -91,13 +99,15 @@ class NoduleClassifier:
         if any(not c.diameter_mm > 0 for c in ranked):
             warnings = (*warnings, f"diameter_unknown: {MEDIAN_DIAMETER_MM} mm was assumed for some candidates")
             ranked = [c if c.diameter_mm > 0 else replace(c, diameter_mm=MEDIAN_DIAMETER_MM) for c in ranked]
-        attributes, inputs = self._seen(prepared, ranked)
+        shown = self._shown(prepared, ranked)
+        attributes, inputs = self._seen(shown)
         said = explain(self.bag, inputs)
         patient, without, changes = self._calibrated(said)
-        measured = [measurements(candidate, prepared) for candidate in ranked]
+        changes |= self._spread(shown, patient)
+        measured = [measurements(candidate, prepared, self.draw) for candidate in ranked]
         suspicion = said.chances
         if self.readers is not None:
-            opinions = self.readers.opinions(measured)
+            opinions = self.readers.opinions([measurements(candidate, prepared) for candidate in ranked])
             suspicion = tuple(o.suspicion for o in opinions)
             attributes = [{**a, **o.ratings} for a, o in zip(attributes, opinions, strict=True)]
         nodules = [
@@ -138,26 +148,61 @@ class NoduleClassifier:
         return [f"calibration_classifier: the calibration was fitted to answers of {fitted}, these are of {own}"]
 
     @torch.inference_mode()
-    def _seen(self, prepared: PreparedScan, candidates: list[Candidate]) -> tuple[list[dict[str, float]], BagInputs]:
+    def _seen(self, shown: Shown) -> tuple[list[dict[str, float]], BagInputs]:
         """What the network says of each candidate: attributes by name, and what the bag takes, (1, K) in fp64."""
-        if not candidates:
-            return [], BagInputs(
-                *(torch.zeros((1, 0), dtype=torch.float64),) * 4, torch.zeros((1, 0), dtype=torch.bool)
-            )
+        if not len(shown.images):
+            return [], shown.as_inputs(None)
+        out = self.network(shown.images, shown.diameter_mm[0].float())
+        inputs = shown.as_inputs(out)
+        believed = self.bag.is_nodule(inputs)[0].tolist()
+        rated = to_ratings(out.ratings)
+        return [{**r, "nodule_probability": p} for r, p in zip(rated, believed, strict=True)], inputs
+
+    @torch.inference_mode()
+    def _spread(self, shown: Shown, patient: float) -> dict[str, float]:
+        """Least and largest of the answers of the network and its members; empty without members."""
+        if not self.members or not len(shown.images):
+            return {}
+        answers = [patient]
+        for member in self.members:
+            inputs = shown.as_inputs(member(shown.images, shown.diameter_mm[0].float()))
+            answers.append(self._calibrated(explain(self.bag, inputs))[0])
+        return {"least": min(answers), "most": max(answers)}
+
+    def _shown(self, prepared: PreparedScan, candidates: Sequence[Candidate]) -> Shown:
         volume, model = prepared.volume, self.model
         crops = [
             nodule_crop(volume.hu, volume.geometry.to_voxel(c.center_mm), c.diameter_mm, model.crop, model.margins_mm)
             for c in candidates
         ]
-        images = torch.from_numpy(np.stack([normalise(crop) for crop in crops]))[:, None]
-        diameters = torch.tensor([[c.diameter_mm for c in candidates]], dtype=torch.float64)
-        scores = torch.tensor([[c.score for c in candidates]], dtype=torch.float64)
-        out = self.network(images, diameters[0].float())
-        present = torch.ones_like(scores, dtype=torch.bool)
-        inputs = BagInputs(out.nodule[None].double(), out.malignancy[None].double(), scores, diameters, present)
-        believed = self.bag.is_nodule(inputs)[0].tolist()
-        rated = to_ratings(out.ratings)
-        return [{**r, "nodule_probability": p} for r, p in zip(rated, believed, strict=True)], inputs
+        images = np.zeros((0, model.crop, model.crop, model.crop), np.float32)
+        if crops:
+            images = np.stack([normalise(crop) for crop in crops])
+        return Shown(
+            torch.from_numpy(images)[:, None],
+            torch.tensor([[c.diameter_mm for c in candidates]], dtype=torch.float64),
+            torch.tensor([[c.score for c in candidates]], dtype=torch.float64),
+        )
+
+
+class Shown(NamedTuple):
+    """One patient's candidates as networks and bag are shown them.
+
+    Attributes:
+        images: (K, 1, D, D, D).
+        diameter_mm: (1, K) fp64.
+        score: (1, K) fp64.
+    """
+
+    images: torch.Tensor
+    diameter_mm: torch.Tensor
+    score: torch.Tensor
+
+    def as_inputs(self, out: NoduleOutputs | None) -> BagInputs:
+        """What a bag takes, with what a network said of them; None: there is nothing to say."""
+        nodule, malignancy = (self.score, self.score) if out is None else (out.nodule[None], out.malignancy[None])
+        present = torch.ones_like(self.score, dtype=torch.bool)
+        return BagInputs(nodule.double(), malignancy.double(), self.score, self.diameter_mm, present)
 
 
 def load_classifier(
@@ -165,10 +210,11 @@ def load_classifier(
     settings: InferenceSettings | None = None,
     calibration: Calibration | None = None,
     readers: str | Path | None = None,
+    outlines: str | Path | None = None,
 ) -> NoduleClassifier:
     """The classifier of a weights file, or of a shipped name (the default when None), with a site's calibration.
 
-    Beside it stands the model of readers of another file or name, the shipped one when None.
+    Beside it stand the model of readers and the network of outlines of other files or names, or the shipped ones.
 
     Raises:
         FileNotFoundError: no such file or name, or no card beside it.
@@ -179,9 +225,12 @@ def load_classifier(
     state, card = load_weights(name, SHIPPED)
     check_preparation(card)
     model, stored, bag_settings = _settings_of(card)
-    network, bag = NoduleNetwork(model.widths, model.hidden), build_bag(bag_settings)
+    count = int(card.get("members", 0))
+    network, *members = (NoduleNetwork(model.widths, model.hidden) for _ in range(1 + count))
+    bag = build_bag(bag_settings)
+    parts = {"network": network, "bag": bag, "members": torch.nn.ModuleList(members)}
     try:
-        torch.nn.ModuleDict({"network": network, "bag": bag}).load_state_dict(state)
+        torch.nn.ModuleDict(parts).load_state_dict(state)
     except RuntimeError as error:
         raise UsageError(f"'{Path(name).name}' does not hold the classifier its card describes") from error
     provenance = {
@@ -193,9 +242,11 @@ def load_classifier(
     }
     opinions, readers_card = load_readers(readers or DEFAULT_READERS)
     provenance |= {"readers": str(readers_card["name"]), "readers_sha256": str(readers_card["sha256"])[:16]}
+    draw = load_outlines(outlines or DEFAULT_OUTLINES)
+    provenance |= draw.provenance
     if calibration is not None:
         provenance |= {"calibration": calibration.words, "calibration_sha256": calibration.sha256}
-    return NoduleClassifier(network, bag, model, settings or stored, provenance, calibration, opinions)
+    return NoduleClassifier(network, bag, model, settings or stored, provenance, calibration, opinions, draw, members)
 
 
 def _settings_of(card: dict[str, Any]) -> tuple[ModelSettings, InferenceSettings, BagKind]:

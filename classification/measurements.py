@@ -1,4 +1,4 @@
-"""What is measured of a candidate in its scan, without a network, as `nodules.csv` and the report show it."""
+"""What is measured of a candidate in its scan, as `nodules.csv` and the report show it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from classification.measuring.axes import axes_of
 from classification.measuring.bare_crop import is_bare
 from classification.measuring.density import density_of, solid_part
-from classification.measuring.outline import Outline, outline
+from classification.measuring.outline import Draw, Outline, outline
 from classification.measuring.place import place_of, pleura_mm
 from classification.measuring.shape import shape_of
 from detection.candidate import Candidate
@@ -22,18 +22,19 @@ from preprocessing.prepare import PreparedScan
 NOWHERE: Mapping[str, float | str] = {"side": "unknown", "zone": "unknown", "pleura_mm": math.nan}
 
 
-def measurements(candidate: Candidate, prepared: PreparedScan) -> Mapping[str, float | str]:
+def measurements(candidate: Candidate, prepared: PreparedScan, draw: Draw = outline) -> Mapping[str, float | str]:
     """Size from the outline, density, and place in the lungs.
 
     Args:
         candidate: with a diameter; the outline is sought around its centre.
         prepared: the scan, at 1 mm.
+        draw: what draws the outline.
 
     Returns:
         `diameter_mm` (the candidate's), what `measured` returns, `side`, `zone` and `pleura_mm`.
     """
     hu, geometry = prepared.volume.hu, prepared.volume.geometry
-    nodule, bare = outline_of(candidate, prepared), is_bare(prepared)
+    nodule, bare = outline_of(candidate, prepared, draw), is_bare(prepared)
     return {
         "diameter_mm": candidate.diameter_mm,
         **measured(nodule, hu, geometry),
@@ -79,10 +80,10 @@ def measured(nodule: Outline, hu: npt.NDArray[np.int16], geometry: Geometry) -> 
     }
 
 
-def outline_of(candidate: Candidate, prepared: PreparedScan) -> Outline:
+def outline_of(candidate: Candidate, prepared: PreparedScan, draw: Draw = outline) -> Outline:
     """What is measured: the outline around a candidate with a diameter, of a bare crop no more than is in its file."""
     geometry = prepared.volume.geometry
-    nodule = outline(prepared.volume.hu, geometry.to_voxel(candidate.center_mm), candidate.diameter_mm)
+    nodule = draw(prepared.volume.hu, geometry.to_voxel(candidate.center_mm), candidate.diameter_mm)
     return nodule.within(prepared.lung_mask) if is_bare(prepared) else nodule
 
 

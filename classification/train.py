@@ -15,7 +15,7 @@ import torch
 from classification.bags.fitting import cross_entropy, fit_bag
 from classification.training.engine import answers
 from classification.training.figures import held_out_figures, malignancy_figure
-from classification.training.fit import fit_network, out_of_fold
+from classification.training.fit import fit_network, fold_networks, out_of_fold
 from classification.training.samples import Samples, join, read_nodules
 from classification.training.settings import TrainSettings, deciding
 from classification.training.simulated_patients import draw_bags, nodule_risks
@@ -89,8 +89,9 @@ def train_on(learnt: Samples, kept: Samples, settings: TrainSettings) -> Path:
     parameters = stated(settings, leave_out=("out", "resume", "logger"))
     told = further_loggers(settings.logger, settings.experiment, parameters, settings.out)
     network = fit_network(learnt, settings, settings.seed, settings.trainer.steps, settings.out, told)
-    state = torch.nn.ModuleDict({"network": network, "bag": bag}).state_dict()
-    card = card_of(settings, learnt, kept)
+    members = torch.nn.ModuleList(fold_networks(settings, settings.out))
+    state = torch.nn.ModuleDict({"network": network, "bag": bag, "members": members}).state_dict()
+    card = {**card_of(settings, learnt, kept), "members": len(members)}
     scores = {"network": unseen.malignancy.numpy(), "diameter_alone": learnt.diameter_mm}
     card["figures"] = {
         "bag_training_loss": round(loss, 5),

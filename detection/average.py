@@ -7,18 +7,20 @@ The mean of a detector and of its continuation finds what either learnt, and is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from detection.detector import read_weights
+from detection.models.interface import model_of
 from runs.entry import UsageError, run
 from runs.training.weights import save_weights
 
 log = logging.getLogger(__name__)
+
+# What of a model is how its weights are applied and not what they are: the last one's stands.
+HOW_APPLIED = ("levels", "coarse_logit")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class AverageSettings:
     Attributes:
         weights: names or paths; all of one detector with the same settings.
         out: the file to write, `.safetensors`; its card, that of the last, goes beside it.
-        coarse_logit: of a detector with two levels, see `detection.levels.raised`; None: that of the last.
+        coarse_logit: of a detector with more than one level, see `detection.levels.raised`; None: that of the last.
+        levels: that it looks at; None: those of the last.
     """
 
     weights: tuple[str, ...]
     out: Path
     coarse_logit: float | None = None
+    levels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.weights:
@@ -50,7 +54,7 @@ def average(settings: AverageSettings) -> None:
     """
     read = [read_weights(weights) for weights in settings.weights]
     models, cards = zip(*read, strict=True)
-    told = [_without(card["model"], "coarse_logit") for card in cards]
+    told = [{k: v for k, v in card["model"].items() if k not in HOW_APPLIED} for card in cards]
     for name, other in zip(settings.weights[1:], told[1:], strict=True):
         if other != told[0]:
             keys = sorted(key for key in {*told[0], *other} if told[0].get(key) != other.get(key))
@@ -64,15 +68,12 @@ def average(settings: AverageSettings) -> None:
     }
     card = {key: value for key, value in cards[-1].items() if key not in ("sha256", "figures")}
     card["name"] = settings.out.stem
-    if settings.coarse_logit is not None:
-        card["model"] = {**card["model"], "coarse_logit": settings.coarse_logit}
+    applied = {name: getattr(settings, name) for name in HOW_APPLIED}
+    card["model"] = {**card["model"], **{name: value for name, value in applied.items() if value is not None}}
+    model_of(card)  # refuses what no such detector can have
     card["mean_of"] = [{"name": c.get("name", ""), "sha256": c["sha256"]} for c in cards]
     save_weights(settings.out, mean, card)
     log.info("weights and card written: %s, %s", settings.out, settings.out.with_suffix(".json").name)
-
-
-def _without(values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {k: v for k, v in values.items() if k != key}
 
 
 def main() -> None:

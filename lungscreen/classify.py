@@ -76,11 +76,12 @@ class ClassifySettings(DetectSettings):
         Raises:
             FileNotFoundError, UsageError: no such weights or files, or they are not what they must be.
         """
+        told = load_classifier(self.classifier).provenance
         named = {"candidates": self.candidates, "calibration": self.calibration, "persons": self.persons}
         return {
             **DetectSettings.decides(self),
             **{name: sha256(path) for name, path in named.items() if path is not None},
-            "classifier": load_classifier(self.classifier).provenance["classifier_sha256"],
+            **{name: value for name, value in told.items() if name.endswith("_sha256")},
             "person": json.dumps(asdict(self.person())),
             "prior_days": str(self.prior_days),
             "heat_maps": str(self.heat_maps),

@@ -16,6 +16,7 @@ from classification.follow_up.applied import Prior, with_prior
 from classification.guidelines.applied import with_guidelines
 from classification.guidelines.person import Person
 from classification.measuring.bare_crop import is_bare, prepare_crop
+from classification.measuring.outline import Draw, outline
 from detection.candidate import Candidate
 from detection.detect import Search
 from lungscreen.priors import Priors
@@ -33,11 +34,13 @@ class Analysis:
         prepared: what the networks saw.
         candidates: of stage 1, or given; world LPS mm, best first.
         report: of stage 2.
+        draw: what drew the outlines that were measured.
     """
 
     prepared: PreparedScan
     candidates: list[Candidate]
     report: PatientReport
+    draw: Draw = outline
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +83,7 @@ class Pipeline:
         report = _of_nodules_alone(report) if is_bare(prepared) else self._followed(report, prepared, scan)
         report = with_guidelines(report, self.persons.get(scan.patient_id, self.anyone))
         provenance = {"lungscreen": version("lungscreen"), **source, **report.provenance}
-        return Analysis(prepared, candidates, replace(report, provenance=provenance))
+        return Analysis(prepared, candidates, replace(report, provenance=provenance), self.classifier.draw)
 
     @property
     def made_by(self) -> dict[str, str]:
@@ -97,7 +100,7 @@ class Pipeline:
             before, candidates = self.search.run(found[0])
         except ScanError as error:
             return replace(report, warnings=(*report.warnings, f"prior_unreadable: {error.reason}: {error.detail}"))
-        return with_prior(report, prepared, Prior(before, candidates, found[1]))
+        return with_prior(report, prepared, Prior(before, candidates, found[1]), self.classifier.draw)
 
     def _gate_warnings(self) -> list[str]:
         """Stage 2 reads the detector's scores: those of another detector mean something else."""
@@ -127,7 +130,7 @@ class Pipeline:
 def _of_nodules_alone(report: PatientReport) -> PatientReport:
     """Without what only a whole chest can say: the patient's probability and each nodule's share of it."""
     nodules = tuple(replace(n, contribution=math.nan, risk_without=math.nan) for n in report.nodules)
-    return replace(report, nodules=nodules, cancer_probability=math.nan, leak=math.nan)
+    return replace(report, nodules=nodules, cancer_probability=math.nan, leak=math.nan, least=None, most=None)
 
 
 def _outside(listed: Sequence[Candidate], inside: int, source: Geometry) -> list[str]:

@@ -43,7 +43,8 @@ def write_patients(path: Path, results: Sequence[Result]) -> None:
     then by the one with the thinnest slices, then the most slices, then the first uid; `series` says how many there
     were and `page` which file of the report is about it. `lungs` says whether they are whole in the scan; `newest`
     marks the latest of a patient's studies where all have dates of their own. `calibration` says what `cancer` is
-    calibrated by, if it is; `classifier` is the checksum of the weights. The rows come in the order of the ids, then
+    calibrated by, if it is; `classifier` is the checksum of the weights, `cancer_least` and `cancer_most` the range of
+    the answers of networks that learnt from other patients. The rows come in the order of the ids, then
     of the studies.
     """
     by_study: dict[tuple[str, str], list[Result]] = {}
@@ -70,6 +71,8 @@ def write_patients(path: Path, results: Sequence[Result]) -> None:
         "uncalibrated",
         "calibration",
         "classifier",
+        "cancer_least",
+        "cancer_most",
     ]
     write_csv(path, pd.DataFrame(rows, columns=columns))
 
@@ -109,6 +112,7 @@ def _patient_row(patient: str, group: list[Result], dates: dict[str, str]) -> tu
         f"{best.cancer_probability if best.uncalibrated is None else best.uncalibrated:.6f}",
         best.calibration,
         best.provenance.get("classifier_sha256", ""),
+        *("" if value is None else f"{value:.6f}" for value in (best.least, best.most)),
     )
 
 

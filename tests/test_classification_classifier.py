@@ -1,3 +1,4 @@
+import copy
 import math
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def test_readers_say_the_suspicion_and_the_ratings_and_the_bag_the_chance() -> N
     assert report.provenance["readers"] == "nodule-readers-v1"
     survival = math.exp(-report.leak)
     for nodule in report.nodules:
-        (opinion,) = classifier.readers.opinions([nodule.measurements])
+        # The outline that the model of readers was fitted to.
+        (opinion,) = classifier.readers.opinions([measurements(nodule.candidate, scan())])
         assert nodule.malignancy == opinion.suspicion
         assert {name: nodule.attributes[name] for name in opinion.ratings} == opinion.ratings
         survival *= 1 - nodule.chance
@@ -197,3 +199,25 @@ def test_the_detector_of_the_gate_is_exposed_and_older_cards_still_load(tmp_path
     assert load_classifier(stored(tmp_path / "old.safetensors")).provenance["gate_detector"] == ""
     named = stored(tmp_path / "new.safetensors", gate_detector="compact-v1")
     assert load_classifier(named).provenance["gate_detector"] == "compact-v1"
+
+
+@shipped
+def test_networks_that_learnt_from_others_spread_the_answer() -> None:
+    whole = load_classifier()
+
+    def moved(by: float) -> NoduleNetwork:
+        network = copy.deepcopy(whole.network)
+        with torch.no_grad():
+            network.malignancy.bias += by
+        return network
+
+    members = [moved(-1.0), moved(0.5)]
+    report = NoduleClassifier(whole.network, whole.bag, whole.model, members=members).assess(scan(), [BIG])
+    alone = [NoduleClassifier(m, whole.bag, whole.model).assess(scan(), [BIG]) for m in members]
+    assert (report.least, report.most) == tuple(r.cancer_probability for r in alone)
+    assert report.least is not None
+    assert report.most is not None
+    assert report.least < report.cancer_probability < report.most
+    # Without members, and without nodules, there is nothing to say.
+    assert (alone[0].least, alone[0].most) == (None, None)
+    assert NoduleClassifier(whole.network, whole.bag, whole.model, members=members).assess(scan(), []).least is None

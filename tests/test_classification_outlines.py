@@ -6,20 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
-from classification.measuring.outline import outline
-from classification.outlines.examples import Drawn, NumberedPictures, within_contours
-from classification.outlines.figures import dice
-from classification.outlines.model import LARGEST_MM, OutlineModel, load_outlines
+from classification.classifier import NoduleClassifier, load_classifier
+from classification.measuring.outline import Outline, outline
+from classification.outlines.examples import Drawn, NumberedPictures, read_boxes, within_contours
+from classification.outlines.figures import dice, figures_of
+from classification.outlines.model import DEFAULT_OUTLINES, LARGEST_MM, OutlineModel, load_outlines
 from classification.outlines.network import OutlineNetwork
 from classification.outlines.picture import RADII, VOXELS, Seed, picture_of, spread
 from classification.outlines.settings import LossSettings, OutlineSettings, SeedSettings
 from classification.outlines.train import losses, train_on
+from preprocessing.splits import SplitSettings
 from runs.entry import UsageError, compose_settings
 from runs.training.run_folder import WEIGHTS
 from runs.training.weights import load_weights, save_weights
+from tests.test_classification_classifier import BIG, scan, shipped
 
 LOSS = LossSettings(cross_entropy=1.0, volume=1.0, lr=1e-2, weight_decay=0.0)
 EXACT = SeedSettings(place=0.0, size=0.0, exact=1.0)
@@ -178,3 +182,35 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
         load_outlines(path)
     with pytest.raises(UsageError, match="three numbers"):
         settings(tmp_path, "widths=[4,4]")
+
+
+@shipped
+def test_what_is_measured_is_what_was_drawn_and_readers_see_the_outline_without_a_network() -> None:
+    def twice(hu: npt.NDArray[np.int16], center_zyx: npt.ArrayLike, diameter_mm: float) -> Outline:
+        return outline(hu, center_zyx, 2 * diameter_mm)
+
+    whole = load_classifier()
+    plain, other = (
+        NoduleClassifier(whole.network, whole.bag, whole.model, readers=whole.readers, draw=draw)
+        for draw in (outline, twice)
+    )
+    prepared = scan()
+    (first,), (second,) = (c.assess(prepared, [BIG]).nodules for c in (plain, other))
+    center = prepared.volume.geometry.to_voxel(BIG.center_mm)
+    assert second.measurements["volume_mm3"] == twice(prepared.volume.hu, center, BIG.diameter_mm).volume_mm3
+    assert first.measurements["volume_mm3"] == outline(prepared.volume.hu, center, BIG.diameter_mm).volume_mm3
+    assert second.malignancy == first.malignancy
+    assert whole.provenance["outlines"] == DEFAULT_OUTLINES
+
+
+@pytest.mark.slow
+def test_the_shipped_outlines_are_nearer_to_the_readers_than_those_without_a_network() -> None:
+    """On patients of fold 0, which its training did not see."""
+    folder = Path("../shared/data/lidc_nodules")
+    if not folder.exists():
+        pytest.skip("needs ../shared/data/lidc_nodules")
+    split = SplitSettings()
+    held = [n for n in read_boxes(folder) if split.holds_out(n.patient)]
+    network, plain = figures_of(load_outlines(), held), figures_of(outline, held)
+    assert network["dice"] > plain["dice"] + 0.01
+    assert network["volume_within_20_percent_disturbed"] > plain["volume_within_20_percent_disturbed"]

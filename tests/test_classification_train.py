@@ -19,6 +19,7 @@ from classification.training.samples import Samples
 from classification.training.settings import DataSettings, TrainSettings
 from preprocessing.splits import SplitSettings
 from runs.entry import compose_settings
+from runs.training.weights import load_weights
 from tests.nodules import MODEL, balls
 from tests.training_settings import classification, short
 
@@ -93,6 +94,12 @@ def test_it_leaves_weights_that_load_and_a_card_that_says_how(whole: Path) -> No
     provenance = load_classifier(path).provenance
     assert provenance["classifier_sha256"] == card["sha256"][:16]
     assert provenance["gate_detector"] == card["gate_detector"] == "some-detector"
+    # The networks of the folds go along, and answer as they did.
+    members = load_classifier(path).members
+    assert (len(members), card["members"]) == (3, 3)
+    for fold, member in zip((1, 2, 3), members, strict=True):
+        stored, _ = load_weights(whole / "folds" / str(fold) / "weights.safetensors", whole)
+        assert torch.equal(member.malignancy.weight, stored["malignancy.weight"])
 
 
 def test_a_sweep_judges_it_by_figures_of_nobody_who_is_held_out(whole: Path) -> None:

@@ -39,15 +39,18 @@ def test_the_mean_of_once_and_three_times_is_twice(tmp_path: Path) -> None:
     # No path of anybody's machine.
     assert str(tmp_path) not in json.dumps(card)
     assert load_detector(out).model.coarse_logit == 1.5
-    # One alone is itself, with another number.
-    average(AverageSettings((str(one),), tmp_path / "same.safetensors"))
+    # One alone is itself, with another number, and may be told to look at other levels.
+    average(AverageSettings((str(one),), tmp_path / "same.safetensors", levels=(1, 2, 4)))
+    assert load_detector(tmp_path / "same.safetensors").model.levels == (1, 2, 4)
+    with pytest.raises(UsageError, match=r"model.levels must be one of \[1\], \[1, 2\], \[1, 2, 4\], got \[1, 4\]"):
+        average(AverageSettings((str(one),), tmp_path / "other.safetensors", levels=(1, 4)))
     assert torch.equal(load_file(tmp_path / "same.safetensors")["stem.0.weight"], first["stem.0.weight"])
 
 
 def test_detectors_that_differ_are_refused_by_the_key(tmp_path: Path) -> None:
     one = tiny_detector(tmp_path)
     out = tmp_path / "mean.safetensors"
-    with pytest.raises(UsageError, match=r"of detectors that differ in head_width, levels, widths"):
+    with pytest.raises(UsageError, match=r"of detectors that differ in head_width, widths"):
         average(AverageSettings((str(one), "compact-v3"), out))
     assert not out.exists()
     with pytest.raises(UsageError, match=r"must end in \.safetensors"):

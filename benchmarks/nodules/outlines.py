@@ -1,112 +1,59 @@
-"""`python -m benchmarks.nodules.outlines`: the outlines and measurements of nodules against what LIDC's readers drew.
+"""`python -m benchmarks.nodules.outlines [WEIGHTS]`: nodules' outlines against what LIDC's readers drew.
 
 `lidc_nodules`: 747 nodules in boxes that hardly reach beyond them along z; `lidc_context`: 92 in cubes of 51 mm. A
 contour of LIDC runs on the first pixel outside of the nodule, and the masks hold it: each slice loses its outermost
 pixels here, which makes the volumes LUNA16's. Centres and diameters are the readers' own, and once more moved by a
-tenth of the diameter and scaled by 15 % at random, as a detector's are. Intervals: 1,000 bootstraps by patient.
+tenth of the diameter and scaled by 15 % at random, as a detector's are. The network of outlines is asked about
+patients that its training held out, the outline without a network about these and about all. Intervals: 1,000
+bootstraps by patient.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
-import torch
 from PIL import Image
 from scipy import ndimage
 
 from classification.measuring.axes import axes_of
-from classification.measuring.outline import Outline, outline
+from classification.measuring.outline import Draw, Outline, outline
+from classification.outlines.examples import Drawn, read_boxes, read_cubes
+from classification.outlines.figures import dice, outlined
+from classification.outlines.model import DEFAULT_OUTLINES, load_outlines
 from preprocessing.geometry import Geometry
-from preprocessing.lidc.nodule_folder import read_nodule_folder
-from preprocessing.resample import interpolated, resample_isotropic
-from preprocessing.volume import HU_MAX, HU_MIN, Volume
+from preprocessing.splits import SplitSettings
 from runs.bootstrap import resample
-from runs.seeds import stream
 
-IN_SLICE = ndimage.generate_binary_structure(2, 1)[None]
 WORST = 12
 ENLARGED = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
-    """A nodule at 1 mm as its readers drew it."""
-
-    name: str
-    patient: str
-    hu: npt.NDArray[np.int16]
-    mask: npt.NDArray[np.bool_]
-    diameter_mm: float
-    volume_mm3: float
-
-
 def main() -> None:
-    """Print a table and, with --pictures, write the worst."""
+    """Print a table and, with --pictures, write the worst of the network's."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nodules.outlines", description=__doc__)
+    parser.add_argument("weights", nargs="?", default=DEFAULT_OUTLINES, help="of the network, a name or a path")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--pictures", type=Path, help="folder for the worst outlines")
     args = parser.parse_args()
-    for name, read in (("lidc_nodules", boxes), ("lidc_context", cubes)):
-        nodules = list(read(args.data / name))
-        for jitter in (False, True):
-            found = [outlined(nodule, jitter, index) for index, nodule in enumerate(nodules)]
-            show(f"{name}{', jittered' if jitter else ''}", nodules, found)
-            if args.pictures and not jitter:
-                write_worst(args.pictures / name, nodules, found)
-
-
-def boxes(folder: Path) -> Iterator[Drawn]:
-    """Of `lidc_nodules`; the diameter is LUNA16's, the volume that of its sphere."""
-    for index, nodule in enumerate(read_nodule_folder(folder)):
-        hu = np.clip(nodule.hu, HU_MIN, HU_MAX).astype(np.int16)
-        fine = resample_isotropic(Volume(hu, nodule.geometry, "lidc"), 1.0)
-        inner = torch.from_numpy(within_contours(nodule.mask).astype(np.float32))
-        mask = interpolated(inner, nodule.geometry, fine.geometry).numpy() >= 0.5
-        volume = np.pi / 6 * nodule.diameter_mm**3
-        yield Drawn(f"{index}-{nodule.patient_id}", nodule.patient_id, fine.hu, mask, nodule.diameter_mm, volume)
-
-
-def cubes(folder: Path) -> Iterator[Drawn]:
-    """Of `lidc_context`; diameter and volume are those of the mask within its contours."""
-    with (folder / "crops.csv").open(encoding="utf-8") as table:
-        for row in csv.DictReader(table):
-            hu, mask = (
-                sitk.GetArrayFromImage(sitk.ReadImage(str(folder / k / row["file"]))) for k in ("image", "mask")
-            )
-            inner = within_contours(mask > 0)
-            diameter = (6 / np.pi * inner.sum()) ** (1 / 3)
-            yield Drawn(row["file"], row["patient_id"], hu.astype(np.int16), inner, diameter, float(inner.sum()))
-
-
-def within_contours(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Without the outermost pixels of each slice; a mask that would vanish stays."""
-    inner: npt.NDArray[np.bool_] = ndimage.binary_erosion(mask, IN_SLICE)
-    return inner if inner.any() else mask
-
-
-def outlined(nodule: Drawn, jitter: bool, index: int) -> Outline:
-    """The outline from the readers' centre and diameter, or from worse ones."""
-    center, diameter = np.argwhere(nodule.mask).mean(0), nodule.diameter_mm
-    if jitter:
-        rng = stream("benchmarks.outlines", index)
-        center = center + rng.normal(0, diameter / 10, 3)
-        diameter *= float(np.exp(rng.normal(0, 0.15)))
-    return outline(nodule.hu, center, diameter)
-
-
-def dice(nodule: Drawn, found: Outline) -> float:
-    """Overlap in [0, 1]."""
-    mask = np.zeros(nodule.hu.shape, bool)
-    mask[found.window] = found.mask
-    return float(2 * (mask & nodule.mask).sum() / (mask.sum() + nodule.mask.sum()))
+    network, split = load_outlines(args.weights), SplitSettings()
+    for source, read in (("lidc_nodules", read_boxes), ("lidc_context", read_cubes)):
+        nodules = list(read(args.data / source))
+        held = [n for n in nodules if split.holds_out(n.patient)]
+        asked: tuple[tuple[str, Draw, list[Drawn]], ...] = (
+            ("without a network, all", outline, nodules),
+            ("without a network, held out", outline, held),
+            (f"{Path(args.weights).name}, held out", network, held),
+        )
+        for name, draw, those in asked:
+            for jitter in (False, True):
+                found = [outlined(draw, nodule, jitter, index) for index, nodule in enumerate(those)]
+                show(f"{source}, {name}{', disturbed' if jitter else ''}", those, found)
+                if args.pictures and draw is network and not jitter:
+                    write_worst(args.pictures / source, those, found)
 
 
 def show(title: str, nodules: list[Drawn], found: list[Outline]) -> None:

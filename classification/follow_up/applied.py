@@ -13,6 +13,7 @@ from classification.follow_up.growth import change_of, doubling_time
 from classification.follow_up.matching import match
 from classification.follow_up.registration import register
 from classification.measurements import measurements
+from classification.measuring.outline import Draw, outline
 from detection.candidate import Candidate
 from preprocessing.prepare import PreparedScan
 
@@ -39,7 +40,7 @@ class Prior:
     days: float
 
 
-def with_prior(report: PatientReport, prepared: PreparedScan, prior: Prior) -> PatientReport:
+def with_prior(report: PatientReport, prepared: PreparedScan, prior: Prior, draw: Draw = outline) -> PatientReport:
     """The report with what became of its nodules since `prior`.
 
     Nodules found again have `change`, `prior_mean_diameter_mm`, `prior_volume_mm3` and, where the days are known,
@@ -50,6 +51,7 @@ def with_prior(report: PatientReport, prepared: PreparedScan, prior: Prior) -> P
         report: measured.
         prepared: the scan that it is about.
         prior: the earlier one.
+        draw: what drew the report's outlines.
     """
     registration = register(prepared, prior.prepared)
     places = registration.to_prior([n.candidate.center_mm for n in report.nodules])
@@ -63,7 +65,7 @@ def with_prior(report: PatientReport, prepared: PreparedScan, prior: Prior) -> P
     for nodule, place, index in zip(report.nodules, places, matches, strict=True):
         more: Measured = {}
         if index is not None:
-            earlier = measurements(prior.candidates[index], prior.prepared)
+            earlier = measurements(prior.candidates[index], prior.prepared, draw)
             more = _since(nodule.measurements, earlier, prior.days)
         elif prior.prepared.volume.geometry.contains(place):
             more = {"change": "new"}

@@ -8,7 +8,7 @@ hangs on by a thin neck. Everything scales with the expected diameter, so that 3
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import cc3d
 import edt
@@ -63,6 +63,13 @@ class Outline:
     def volume_mm3(self) -> float:
         """Sum of the shares: a voxel at the border counts by what of it is nodule."""
         return float(self.share.sum(dtype=np.float64))
+
+
+class Draw(Protocol):
+    """What draws outlines: `outline`, or a network (`classification.outlines`)."""
+
+    def __call__(self, hu: npt.NDArray[np.int16], center_zyx: npt.ArrayLike, diameter_mm: float) -> Outline:
+        """The nodule around a seed, see `outline`."""
 
 
 def outline(hu: npt.NDArray[np.int16], center_zyx: npt.ArrayLike, diameter_mm: float) -> Outline:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from classification.measuring.outline import Outline
+from classification.measuring.outline import Draw, Outline
 from classification.outlines.examples import Drawn, disturbed
-from classification.outlines.model import Draw
 from classification.outlines.picture import Seed
 from runs.seeds import stream
 

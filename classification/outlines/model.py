@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +20,6 @@ DEFAULT_OUTLINES = "nodule-outlines-v1"
 LARGEST_MM = 36.0
 # Where the network sees no voxel that is mostly nodule, the outline without it stays.
 HALF = 0.5
-
-
-class Draw(Protocol):
-    """Draws an outline; `classification.measuring.outline.outline` is one that needs no network."""
-
-    def __call__(self, hu: npt.NDArray[np.int16], center_zyx: npt.ArrayLike, diameter_mm: float) -> Outline:
-        """The nodule around a seed in a volume (Z, Y, X) at 1 mm."""
 
 
 class OutlineModel:

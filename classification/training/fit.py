@@ -66,7 +66,16 @@ def fold_network(learnt: Samples, settings: TrainSettings, fold: int, total: int
         steps = max(1, round(settings.trainer.steps * len(learnt) / total))
         made = fit_network(learnt, settings, seed_of("classification.fold", settings.seed, fold), steps, out)
         save_weights(out / WEIGHTS, made.state_dict(), {"name": f"fold {fold}", "use": USE})
-    state, _ = load_weights(out / WEIGHTS, out)
+    return _stored(out, settings)
+
+
+def fold_networks(settings: TrainSettings, out: Path) -> list[NoduleNetwork]:
+    """The networks that `out_of_fold` left, each of which has not seen the patients of a fold."""
+    return [_stored(folder, settings) for folder in sorted((out / "folds").iterdir()) if finished(folder)]
+
+
+def _stored(folder: Path, settings: TrainSettings) -> NoduleNetwork:
+    state, _ = load_weights(folder / WEIGHTS, folder)
     network = NoduleNetwork(settings.model.widths, settings.model.hidden)
     network.load_state_dict(state)
     return network.eval()

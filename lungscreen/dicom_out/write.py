@@ -43,7 +43,7 @@ def _made(analysis: Analysis, source: SourceSeries, pictures: Sequence[Path]) ->
     findings = findings_of(report, device)
     outlined: dict[str, Dataset] = {}
     if findings:
-        outlines = [outline_of(nodule.candidate, prepared) for nodule in report.nodules]
+        outlines = [outline_of(nodule.candidate, prepared, analysis.draw) for nodule in report.nodules]
         outlined["seg"] = segmentation(source, device, findings, outlines, prepared.volume.geometry)
         settle(outlined["seg"], source)
     said = measurement_report(source, device, findings, of_patient(report), outlined.get("seg"))
