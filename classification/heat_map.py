@@ -20,6 +20,7 @@ from classification.network import NoduleNetwork
 from detection.candidate import Candidate
 from preprocessing.patches import normalise, patch_start
 from preprocessing.prepare import PreparedScan
+from runs.one_thread import one_thread
 
 # Steps of the integral, at their middles.
 STEPS = 16
@@ -74,9 +75,10 @@ def heat_map(
     empty = torch.full_like(image, float(normalise(np.full(1, EMPTY_HU, np.int16))[0]))
     along = (torch.arange(STEPS) + 0.5) / STEPS
     between = (empty + along[:, None, None, None] * (image - empty)).requires_grad_()
-    (gradients,) = torch.autograd.grad(_log_odds(network, bag, between, candidate).sum(), between)
+    with one_thread():
+        (gradients,) = torch.autograd.grad(_log_odds(network, bag, between, candidate).sum(), between)
     shares = (gradients.mean(0) * (image - empty)).numpy()
-    with torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         answer, nothing = _log_odds(network, bag, torch.stack([image, empty]), candidate).tolist()
     z, y, x = (int(v) for v in patch_start(center, (size,) * 3))
     return HeatMap(_gathered(shares, candidate.diameter_mm, margins_mm), (z, y, x), answer, nothing)

@@ -203,6 +203,22 @@ def test_what_is_measured_is_what_was_drawn_and_readers_see_the_outline_without_
     assert whole.provenance["outlines"] == DEFAULT_OUTLINES
 
 
+@shipped
+def test_the_number_of_threads_changes_no_digit() -> None:
+    model, classifier, prepared = load_outlines(), load_classifier(), scan()
+    center, before = prepared.volume.geometry.to_voxel(BIG.center_mm), torch.get_num_threads()
+    answers = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            drawn = model(prepared.volume.hu, center, BIG.diameter_mm)
+            answers.append((drawn.share.tobytes(), classifier.heat_map(prepared, BIG).values.tobytes()))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert answers[0] == answers[1] == answers[2]
+
+
 @pytest.mark.slow
 def test_the_shipped_outlines_are_nearer_to_the_readers_than_those_without_a_network() -> None:
     """On patients of fold 0, which its training did not see."""

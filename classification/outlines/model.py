@@ -12,6 +12,7 @@ from classification.measuring.outline import Outline, outline
 from classification.outlines.network import OutlineNetwork
 from classification.outlines.picture import Seed, picture_of, spread
 from runs.entry import UsageError
+from runs.one_thread import one_thread
 from runs.training.weights import load_weights, misfit
 
 SHIPPED = Path(__file__).parent.parent / "weights"
@@ -40,7 +41,10 @@ class OutlineModel:
             return outline(hu, center_zyx, diameter_mm)
         seed = Seed(np.clip(np.asarray(center_zyx, dtype=float), 0, np.asarray(hu.shape) - 1), diameter_mm)
         picture, first = picture_of(hu, seed)
-        found = spread(self.network(picture.channels[None])[0].sigmoid(), seed, first)
+        # A voxel that is half nodule must be so in every process, whatever its threads.
+        with one_thread():
+            share = self.network(picture.channels[None])[0].sigmoid()
+        found = spread(share, seed, first)
         return found if found.share.max() >= HALF else first
 
 
