@@ -16,7 +16,8 @@ from classification.bags.interface import Bag, BagInputs, BagKind, Explanation, 
 from classification.calibration.maps import Calibration
 from classification.crops import nodule_crop
 from classification.heat_map import HeatMap, heat_map
-from classification.measurements import measurements
+from classification.measurements import measured, measurements, outline_of
+from classification.measuring.bare_crop import is_bare
 from classification.measuring.outline import Draw, outline
 from classification.network import NoduleNetwork, NoduleOutputs, to_ratings
 from classification.outlines.model import DEFAULT_OUTLINES, load_outlines
@@ -27,6 +28,7 @@ from preprocessing.patches import normalise
 from preprocessing.preparation import check_preparation
 from preprocessing.prepare import PreparedScan
 from runs.entry import UsageError
+from runs.one_thread import one_thread
 from runs.training.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -103,17 +105,19 @@ class NoduleClassifier:
         attributes, inputs = self._seen(shown)
         said = explain(self.bag, inputs)
         patient, without, changes = self._calibrated(said)
-        changes |= self._spread(shown, patient)
-        measured = [measurements(candidate, prepared, self.draw) for candidate in ranked]
+        if not is_bare(prepared):  # a crop has no patient's answer
+            changes |= self._spread(shown, patient)
+        sizes = [measurements(candidate, prepared, self.draw) for candidate in ranked]
         suspicion = said.chances
         if self.readers is not None:
-            opinions = self.readers.opinions([measurements(candidate, prepared) for candidate in ranked])
+            volume, plain = prepared.volume, [outline_of(candidate, prepared) for candidate in ranked]
+            opinions = self.readers.opinions([measured(nodule, volume.hu, volume.geometry) for nodule in plain])
             suspicion = tuple(o.suspicion for o in opinions)
             attributes = [{**a, **o.ratings} for a, o in zip(attributes, opinions, strict=True)]
         nodules = [
             NoduleAssessment(*parts)
             for parts in zip(
-                *(ranked, suspicion, attributes, measured, said.contributions, without, said.chances), strict=True
+                *(ranked, suspicion, attributes, sizes, said.contributions, without, said.chances), strict=True
             )
         ]
         return PatientReport(
@@ -150,10 +154,7 @@ class NoduleClassifier:
     @torch.inference_mode()
     def _seen(self, shown: Shown) -> tuple[list[dict[str, float]], BagInputs]:
         """What the network says of each candidate: attributes by name, and what the bag takes, (1, K) in fp64."""
-        if not len(shown.images):
-            return [], shown.as_inputs(None)
-        out = self.network(shown.images, shown.diameter_mm[0].float())
-        inputs = shown.as_inputs(out)
+        out, inputs = shown.to(self.network)
         believed = self.bag.is_nodule(inputs)[0].tolist()
         rated = to_ratings(out.ratings)
         return [{**r, "nodule_probability": p} for r, p in zip(rated, believed, strict=True)], inputs
@@ -165,8 +166,7 @@ class NoduleClassifier:
             return {}
         answers = [patient]
         for member in self.members:
-            inputs = shown.as_inputs(member(shown.images, shown.diameter_mm[0].float()))
-            answers.append(self._calibrated(explain(self.bag, inputs))[0])
+            answers.append(self._calibrated(explain(self.bag, shown.to(member)[1]))[0])
         return {"least": min(answers), "most": max(answers)}
 
     def _shown(self, prepared: PreparedScan, candidates: Sequence[Candidate]) -> Shown:
@@ -198,11 +198,13 @@ class Shown(NamedTuple):
     diameter_mm: torch.Tensor
     score: torch.Tensor
 
-    def as_inputs(self, out: NoduleOutputs | None) -> BagInputs:
-        """What a bag takes, with what a network said of them; None: there is nothing to say."""
-        nodule, malignancy = (self.score, self.score) if out is None else (out.nodule[None], out.malignancy[None])
+    def to(self, network: NoduleNetwork) -> tuple[NoduleOutputs, BagInputs]:
+        """What a network says of them, the same to the last digit in every process, and what a bag takes."""
+        with one_thread():
+            out = network(self.images, self.diameter_mm[0].float())
         present = torch.ones_like(self.score, dtype=torch.bool)
-        return BagInputs(nodule.double(), malignancy.double(), self.score, self.diameter_mm, present)
+        nodule, malignancy = out.nodule[None].double(), out.malignancy[None].double()
+        return out, BagInputs(nodule, malignancy, self.score, self.diameter_mm, present)
 
 
 def load_classifier(

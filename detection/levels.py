@@ -16,7 +16,7 @@ import torch
 from preprocessing.resample import coarsened_mask
 
 # From so many voxels on a box of a coarse level counts: below, the finer one knows better.
-LEAST_COARSE_VOXELS = 12.0
+LEAST_COUNTED_VOXELS = 12.0
 # From here on a box may have others as its parts.
 LEAST_WHOLE_MM = 24.0
 # From here on it is a mass, and scored as one.
@@ -58,7 +58,7 @@ def of_masses(boxes: torch.Tensor, lung_mask: npt.NDArray[np.bool_], step: int) 
         step: edge of the level's voxels in those of the scan.
     """
     centers, edges = (boxes[:, :3] + boxes[:, 3:]) / 2, (boxes[:, 3:] - boxes[:, :3]).mean(1)
-    counted = edges >= LEAST_COARSE_VOXELS * step
+    counted = edges >= LEAST_COUNTED_VOXELS * step
     for index in torch.nonzero(counted).flatten().tolist():
         reach = float(edges[index]) / 2
         low = [max(math.floor(c - reach), 0) for c in centers[index].tolist()]

@@ -130,7 +130,7 @@ class Pipeline:
 def _of_nodules_alone(report: PatientReport) -> PatientReport:
     """Without what only a whole chest can say: the patient's probability and each nodule's share of it."""
     nodules = tuple(replace(n, contribution=math.nan, risk_without=math.nan) for n in report.nodules)
-    return replace(report, nodules=nodules, cancer_probability=math.nan, leak=math.nan, least=None, most=None)
+    return replace(report, nodules=nodules, cancer_probability=math.nan, leak=math.nan)
 
 
 def _outside(listed: Sequence[Candidate], inside: int, source: Geometry) -> list[str]:

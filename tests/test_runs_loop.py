@@ -3,13 +3,14 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pytest
 import torch
 
 from runs.seeds import stream
-from runs.training.loop import TrainerSettings, fit
+from runs.training.loop import Learner, TrainerSettings, fit, one_cycle
 from runs.training.run_folder import claim, finished
 from tests.training_settings import short
 
@@ -147,3 +148,30 @@ def test_several_devices_share_the_examples_of_every_step(tmp_path: Path) -> Non
     assert [int(row[0]) for row in curve(tmp_path / "out")[1:]] == [0, 1, 2]
     with pytest.raises(ValueError, match=r"trainer\.batch=3 must be a multiple of the 2 devices"):
         fit(small(), Line(), None, short(batch=3, devices=2, strategy="ddp_fork"), 0, tmp_path / "odd")
+
+
+class Named(Learner):
+    """Two terms of its own; the second is the number it is given."""
+
+    def __init__(self, second: float) -> None:
+        super().__init__()
+        self.net, self.second = torch.nn.Linear(4, 4), second
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        first = (self.net(batch[0]) - batch[1]).square().mean()
+        loss = self.summed({"first": first, "second": torch.tensor(self.second)})
+        assert float(loss.detach()) == pytest.approx(float(first.detach()) + self.second)
+        return loss
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        return one_cycle(self.net, 1e-2, 0.0, 4)
+
+
+def test_losses_are_summed_and_told_and_must_be_finite(tmp_path: Path) -> None:
+    four = short(steps=4, workers=0, checkpoint_steps=4, log_steps=1)
+    fit(Named(2.5), Line(), None, four, 0, tmp_path / "fine")
+    header, *rows = curve(tmp_path / "fine")
+    assert set(header) >= {"first", "second"}
+    assert {float(row[header.index("second")]) for row in rows} == {2.5}
+    with pytest.raises(FloatingPointError, match=r"not finite at step 0: \{'first': .*, 'second': nan\}"):
+        fit(Named(float("nan")), Line(), None, four, 0, tmp_path / "wrong")

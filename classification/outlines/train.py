@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from torch.nn import functional
@@ -19,40 +18,31 @@ from classification.outlines.settings import LossSettings, OutlineSettings
 from runs.entry import UsageError, run
 from runs.lock import held
 from runs.training.card import origin, stated
-from runs.training.loop import fit
+from runs.training.loop import Learner, fit, one_cycle
 from runs.training.run_folder import WEIGHTS, claim, finished
 from runs.training.weights import save_weights
 
 log = logging.getLogger(__name__)
 
 
-class OutlineTraining(L.LightningModule):
+class OutlineTraining(Learner):
     """Network, loss and optimiser; the loop is Lightning's."""
 
     def __init__(self, settings: OutlineSettings) -> None:
         super().__init__()
         self.network = OutlineNetwork(settings.widths)
-        # Three times faster on a CPU that multiplies bf16.
+        # Two thirds of the time on a CPU, in bf16.
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.wanted, self.steps = settings.loss, settings.trainer.steps
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """One batch; stops loudly when the loss is not finite."""
         pictures = batch["picture"].to(memory_format=torch.channels_last_3d)
-        terms = losses(self.network(pictures).float(), batch, self.wanted)
-        loss = torch.stack(list(terms.values())).sum()
-        if not bool(torch.isfinite(loss)):
-            values = {name: float(value.detach()) for name, value in terms.items()}
-            raise FloatingPointError(f"the loss is not finite at step {self.global_step}: {values}")
-        self.log_dict({name: value.detach() for name, value in terms.items()}, prog_bar=True)
-        return loss
+        return self.summed(losses(self.network(pictures).float(), batch, self.wanted))
 
     def configure_optimizers(self) -> Any:
         """AdamW, one cycle over all steps."""
-        wanted = self.wanted
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=wanted.lr, weight_decay=wanted.weight_decay)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, wanted.lr, total_steps=max(self.steps, 2))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return one_cycle(self.network, self.wanted.lr, self.wanted.weight_decay, self.steps)
 
 
 def losses(logits: torch.Tensor, batch: Batch, wanted: LossSettings) -> dict[str, torch.Tensor]:
@@ -133,7 +123,7 @@ def card_of(
         "split": settings.split.describe(),
         "figures": figures,
         "known_failures": [
-            "nodules of 3 to 36 mm of at least three readers; beyond, the outline without a network is taken",
+            "it learnt from nodules of 3 to 30 mm of at least three readers; from 36 mm on no network is asked",
             "a box ends with its nodule along z: what lies above and below was hardly seen",
             "readers disagree about the margin of ground glass, and so does the network",
         ],

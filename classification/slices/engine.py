@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,7 +14,7 @@ from classification.slices.files import CLASSES
 from classification.slices.network import SliceNetwork
 from classification.slices.settings import LearningSettings, SliceModelSettings, SliceTrainSettings
 from runs.seeds import seed_of, stream
-from runs.training.loop import fit
+from runs.training.loop import Learner, fit, one_cycle
 
 Views = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -71,7 +70,7 @@ def chances(labels: Labels, groups: Labels, learning: LearningSettings) -> npt.N
     return np.asarray(found / found.sum(), np.float64)
 
 
-class SliceTraining(L.LightningModule):
+class SliceTraining(Learner):
     """Network, loss and optimiser; the loop is Lightning's."""
 
     def __init__(self, network: SliceNetwork, learning: LearningSettings, steps: int) -> None:
@@ -82,20 +81,12 @@ class SliceTraining(L.LightningModule):
         """One batch; stops loudly when the loss is not finite."""
         smoothing = self.learning.label_smoothing
         logits = self.network(batch["view"].to(memory_format=torch.channels_last)).float()
-        class_loss = functional.cross_entropy(logits, batch["label"], label_smoothing=smoothing)
-        if not bool(torch.isfinite(class_loss)):
-            raise FloatingPointError(
-                f"the loss is not finite at step {self.global_step}: {float(class_loss.detach())}"
-            )
-        self.log("class_loss", class_loss.detach(), prog_bar=True)
-        return class_loss
+        return self.summed({"class_loss": functional.cross_entropy(logits, batch["label"], label_smoothing=smoothing)})
 
     def configure_optimizers(self) -> Any:
         """AdamW, one cycle over all steps."""
         s = self.learning
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=s.lr, weight_decay=s.weight_decay)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, s.lr, total_steps=max(self.steps, 2))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return one_cycle(self.network, s.lr, s.weight_decay, self.steps)
 
 
 def build(model: SliceModelSettings) -> SliceNetwork:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as L
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,6 +16,7 @@ from classification.training.samples import STORED, Samples
 from classification.training.settings import OptimizerSettings
 from preprocessing.patches import normalise
 from runs.seeds import stream
+from runs.training.loop import Learner, one_cycle
 
 # Readers' rating 1-5 as the chance of a cancer, and how much an example of it counts: 3 is "indeterminate".
 SOFT_TARGET = (0.05, 0.2, 0.5, 0.8, 0.95)
@@ -93,7 +93,7 @@ def _disturbed(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.
     return np.clip(image + noise + rng.normal(0, 0.02), 0, 1).astype(np.float32)
 
 
-class NoduleTraining(L.LightningModule):
+class NoduleTraining(Learner):
     """Network, losses and optimiser; the loop is Lightning's."""
 
     def __init__(self, model: ModelSettings, optimizer: OptimizerSettings, steps: int) -> None:
@@ -109,19 +109,12 @@ class NoduleTraining(L.LightningModule):
             "malignancy_loss": malignancy_loss(out, batch),
             "rating_loss": self.optimizer_settings.rating_weight * rating_loss(out, batch),
         }
-        loss = torch.stack(list(terms.values())).sum()
-        if not bool(torch.isfinite(loss)):
-            values = {name: float(value.detach()) for name, value in terms.items()}
-            raise FloatingPointError(f"the loss is not finite at step {self.global_step}: {values}")
-        self.log_dict({name: value.detach() for name, value in terms.items()}, prog_bar=True)
-        return loss
+        return self.summed(terms)
 
     def configure_optimizers(self) -> Any:
         """AdamW, one cycle over all steps."""
         s = self.optimizer_settings
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=s.lr, weight_decay=s.weight_decay)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, s.lr, total_steps=max(self.steps, 2))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return one_cycle(self.network, s.lr, s.weight_decay, self.steps)
 
 
 def nodule_loss(out: NoduleOutputs, batch: Batch) -> torch.Tensor:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import lightning as L
 import torch
 
 from detection.models.interface import DetectorModel, Truth
 from detection.training.settings import OptimizerSettings
+from runs.training.loop import Learner
 
 Batch = tuple[torch.Tensor, Truth]
 
 
-class DetectorTraining(L.LightningModule):
+class DetectorTraining(Learner):
     """Network, criterion and optimiser; the loop, EMA and checkpoints are Lightning's."""
 
     def __init__(self, model: DetectorModel, optimizer: OptimizerSettings, steps: int) -> None:
@@ -26,13 +26,7 @@ class DetectorTraining(L.LightningModule):
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """One batch; stops loudly, with the terms, when the loss is not finite."""
         images, truth = batch
-        terms = self.model.loss(images, truth)
-        loss = torch.stack(list(terms.values())).sum()
-        if not bool(torch.isfinite(loss)):
-            values = {name: float(value) for name, value in terms.items()}
-            raise FloatingPointError(f"the loss is not finite at step {self.global_step}: {values}")
-        self.log_dict({name: value.detach() for name, value in terms.items()}, prog_bar=True)
-        return loss
+        return self.summed(self.model.loss(images, truth))
 
     def configure_optimizers(self) -> Any:
         """AdamW, linear warm-up, cosine decay to zero over `steps`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,6 +83,31 @@ class Numbered(Protocol):
 
     def __getitem__(self, number: int, /) -> Any:
         """Example `number`, from 0, without end."""
+
+
+class Learner(L.LightningModule):
+    """A network that is taught by named losses."""
+
+    def summed(self, terms: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The sum of the terms, which are told to the loggers.
+
+        Raises:
+            FloatingPointError: it is not finite; the terms are in the message.
+        """
+        loss = torch.stack(list(terms.values())).sum()
+        values = {name: value.detach() for name, value in terms.items()}
+        if not bool(torch.isfinite(loss)):
+            said = {name: float(value) for name, value in values.items()}
+            raise FloatingPointError(f"the loss is not finite at step {self.global_step}: {said}")
+        self.log_dict(values, prog_bar=True)
+        return loss
+
+
+def one_cycle(network: torch.nn.Module, lr: float, weight_decay: float, steps: int) -> dict[str, Any]:
+    """AdamW, one cycle over all steps, as Lightning's `configure_optimizers` returns it."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=weight_decay)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=max(steps, 2))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def fit(

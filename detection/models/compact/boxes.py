@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from monai.data.box_utils import non_max_suppression
 
 MOST_GROWTH = math.log(1000 / 16)
 
@@ -107,6 +106,8 @@ def cube_iou(nodules: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
 
 def suppress(boxes: torch.Tensor, scores: torch.Tensor, iou: float, most: int) -> torch.Tensor:
     """Indices of at most `most` boxes that survive non-maximum suppression, best first."""
+    from monai.data.box_utils import non_max_suppression  # seconds, and whoever mistypes an option should not wait
+
     keep = non_max_suppression(boxes, scores, nms_thresh=iou, max_proposals=most)
     return torch.as_tensor(keep, dtype=torch.int64)
 

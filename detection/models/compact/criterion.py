@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from functools import cached_property
 
 import torch
-from monai.losses.focal_loss import FocalLoss
 from torch.nn import functional
 
 from detection.models.compact.boxes import AnchorGrid, cubes, encode
@@ -24,7 +24,14 @@ class DetectionCriterion:
     def __init__(self, grid: AnchorGrid, gamma: float = 2.0, alpha: float = 0.5) -> None:
         self.grid = grid
         self.alpha = alpha
-        self._focal = FocalLoss(gamma=gamma, reduction="none")
+        self.gamma = gamma
+
+    @cached_property
+    def _focal(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        from monai.losses.focal_loss import FocalLoss  # seconds, which only a training needs
+
+        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = FocalLoss(gamma=self.gamma, reduction="none")
+        return loss
 
     def __call__(self, logits: torch.Tensor, codes: torch.Tensor, truth: Truth) -> dict[str, torch.Tensor]:
         """Losses of a batch, on the device of its tensors.
@@ -51,7 +58,7 @@ class DetectionCriterion:
         """Focal loss summed over all anchors (N, cells * A), weighted."""
         balance = torch.where(positive, 2 * self.alpha, 2 * (1 - self.alpha))
         loss = self._focal(logits[:, None], positive[:, None].to(logits.dtype))[:, 0]
-        return cast(torch.Tensor, (loss * balance * weights).sum())
+        return (loss * balance * weights).sum()
 
     def loss_box(
         self, codes: torch.Tensor, matches: torch.Tensor, nodules: torch.Tensor, anchors: torch.Tensor

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { byId, element, megabytes, percent } from "./dom.js";
-import { dropped, send } from "./upload.js";
+import { send, takeDrops } from "./upload.js";
 
 const PAGE = 20;
 const SOON = 1500;
@@ -112,16 +112,7 @@ for (const [button, input] of [["choose-files", "files"], ["choose-folder", "fol
     byId(input).value = "";
   });
 }
-const drop = byId("drop");
-for (const name of ["dragenter", "dragover"]) {
-  drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
-}
-drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-drop.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  drop.classList.remove("over");
-  upload(await dropped(event.dataTransfer));
-});
+takeDrops(byId("drop"), upload);
 byId("newer").addEventListener("click", () => { offset = Math.max(0, offset - PAGE); refresh(); });
 byId("older").addEventListener("click", () => { offset += PAGE; refresh(); });
 refresh();

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { byId, element, megabytes, percent } from "./dom.js";
-import { dropped, send } from "./upload.js";
+import { send, takeDrops } from "./upload.js";
 
 // Screen pixels a pixel of the view.
 const ENLARGED = 3;
@@ -94,14 +94,5 @@ byId("heat").addEventListener("click", () => {
   byId("heat").setAttribute("aria-pressed", byId("heat").getAttribute("aria-pressed") !== "true");
   draw();
 });
-const drop = byId("drop");
-for (const name of ["dragenter", "dragover"]) {
-  drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
-}
-drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-drop.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  drop.classList.remove("over");
-  upload(await dropped(event.dataTransfer));
-});
+takeDrops(byId("drop"), upload);
 showWorth().catch((error) => { byId("worth").textContent = error.message; });

@@ -22,8 +22,21 @@ export function send(files, progress, path = "/cases") {
   return { done, stop: () => request.abort() };
 }
 
+/** Hand what is dropped on an element to `take`, as a list of files. */
+export function takeDrops(element, take) {
+  for (const name of ["dragenter", "dragover"]) {
+    element.addEventListener(name, (event) => { event.preventDefault(); element.classList.add("over"); });
+  }
+  element.addEventListener("dragleave", () => element.classList.remove("over"));
+  element.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    element.classList.remove("over");
+    take(await dropped(event.dataTransfer));
+  });
+}
+
 /** All files of a drop, those in folders too. */
-export async function dropped(transfer) {
+async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (entries.length === 0) return [...transfer.files];
   return (await Promise.all(entries.map(under))).flat();
