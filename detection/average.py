@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from detection.detector import read_weights
-from detection.models.interface import model_of
+from detection.models.compact.model import COARSE
+from detection.models.interface import kind_of, model_of
 from runs.entry import UsageError, run
 from runs.training.weights import save_weights
 
@@ -21,6 +23,10 @@ log = logging.getLogger(__name__)
 
 # What of a model is how its weights are applied and not what they are: the last one's stands.
 HOW_APPLIED = ("levels", "coarse_logit")
+MAY_DIFFER = (*HOW_APPLIED, "coarse_network")
+# What of the card of the coarser levels' network tells how it was made.
+TAUGHT = ("training", "data", "split", "command", "overrides", "commit", "mean_of")
+Card = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,18 @@ class AverageSettings:
     """What `detection.average` takes.
 
     Attributes:
-        weights: names or paths; all of one detector with the same settings.
+        weights: names or paths; all of one detector with the same settings. Of those with a second network for the
+            coarser levels, the mean is of the first; the last's second one stays.
         out: the file to write, `.safetensors`; its card, that of the last, goes beside it.
+        coarse: name or path of another training of the same network, which looks at the levels beyond the first in
+            place of the mean; None: the mean looks at all levels.
         coarse_logit: of a detector with more than one level, see `detection.levels.raised`; None: that of the last.
         levels: that it looks at; None: those of the last.
     """
 
     weights: tuple[str, ...]
     out: Path
+    coarse: str | None = None
     coarse_logit: float | None = None
     levels: tuple[int, ...] | None = None
 
@@ -54,26 +64,53 @@ def average(settings: AverageSettings) -> None:
     """
     read = [read_weights(weights) for weights in settings.weights]
     models, cards = zip(*read, strict=True)
-    told = [{k: v for k, v in card["model"].items() if k not in HOW_APPLIED} for card in cards]
-    for name, other in zip(settings.weights[1:], told[1:], strict=True):
-        if other != told[0]:
-            keys = sorted(key for key in {*told[0], *other} if told[0].get(key) != other.get(key))
-            raise UsageError(f"'{settings.weights[0]}' and '{name}' are of detectors that differ in {', '.join(keys)}")
-    states = [model.weights() for model in models]
-    mean = {
+    for name, card in zip(settings.weights[1:], cards[1:], strict=True):
+        _check_alike((settings.weights[0], cards[0]), (name, card))
+    mean = _mean([_fine(model.weights()) for model in models])
+    mean |= {key: values for key, values in models[-1].weights().items() if key not in mean}
+    card = {key: value for key, value in cards[-1].items() if key not in ("sha256", "figures")}
+    card["name"] = settings.out.stem
+    card["mean_of"] = [_named(c) for c in cards]
+    if settings.coarse is not None:
+        model, other = read_weights(settings.coarse)
+        if kind_of(other["model"]) != "compact":
+            raise UsageError(f"coarse= takes weights of model=compact, '{settings.coarse}' holds those of another")
+        _check_alike((settings.weights[0], cards[0]), (settings.coarse, other))
+        mean = _fine(mean) | {COARSE + key: values for key, values in model.at_level(2).weights().items()}
+        card["model"] = {**card["model"], "coarse_network": True}
+        card["coarse"] = {**_named(other), **{key: other[key] for key in TAUGHT if key in other}}
+    applied = {name: getattr(settings, name) for name in HOW_APPLIED}
+    card["model"] = {**card["model"], **{name: value for name, value in applied.items() if value is not None}}
+    model_of(card)  # refuses what no such detector can have
+    save_weights(settings.out, mean, card)
+    log.info("weights and card written: %s, %s", settings.out, settings.out.with_suffix(".json").name)
+
+
+def _check_alike(one: tuple[str, Card], other: tuple[str, Card]) -> None:
+    """Refuses weights, by name and card, that are of detectors with other settings."""
+    told = [{k: v for k, v in card["model"].items() if k not in MAY_DIFFER} for _, card in (one, other)]
+    keys = sorted(key for key in {*told[0], *told[1]} if told[0].get(key) != told[1].get(key))
+    if keys:
+        raise UsageError(f"'{one[0]}' and '{other[0]}' are of detectors that differ in {', '.join(keys)}")
+
+
+def _mean(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Of each tensor; of counters the last one's."""
+    return {
         key: torch.stack([state[key].double() for state in states]).mean(0).to(first.dtype)
         if first.is_floating_point()
         else states[-1][key]
         for key, first in states[0].items()
     }
-    card = {key: value for key, value in cards[-1].items() if key not in ("sha256", "figures")}
-    card["name"] = settings.out.stem
-    applied = {name: getattr(settings, name) for name in HOW_APPLIED}
-    card["model"] = {**card["model"], **{name: value for name, value in applied.items() if value is not None}}
-    model_of(card)  # refuses what no such detector can have
-    card["mean_of"] = [{"name": c.get("name", ""), "sha256": c["sha256"]} for c in cards]
-    save_weights(settings.out, mean, card)
-    log.info("weights and card written: %s, %s", settings.out, settings.out.with_suffix(".json").name)
+
+
+def _fine(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Without those of a second network for the coarser levels."""
+    return {key: values for key, values in state.items() if not key.startswith(COARSE)}
+
+
+def _named(card: Card) -> dict[str, str]:
+    return {"name": card.get("name", ""), "sha256": card["sha256"]}
 
 
 def main() -> None:

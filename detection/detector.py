@@ -92,7 +92,7 @@ class NoduleDetector:
         """Boxes (N, 6) in voxels, centred in the lung mask, and scores (N,), best first, from all levels."""
         all_boxes, all_scores = [], []
         for step in self.model.levels:
-            boxes, scores = self._boxes_of_level(coarsened(hu, step), coarse_mask(lung_mask, step))
+            boxes, scores = self._boxes_of_level(step, coarsened(hu, step), coarse_mask(lung_mask, step))
             boxes = fine_boxes(boxes, step)
             if step > 1:
                 masses = of_masses(boxes, lung_mask, step)
@@ -109,14 +109,15 @@ class NoduleDetector:
         return boxes[kept], scores[kept]
 
     def _boxes_of_level(
-        self, hu: npt.NDArray[np.int16], lung_mask: npt.NDArray[np.bool_]
+        self, step: int, hu: npt.NDArray[np.int16], lung_mask: npt.NDArray[np.bool_]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Boxes (N, 6) in voxels of the level, centred in the mask, and scores (N,), from all tiles."""
         all_boxes, all_scores = [torch.zeros((0, 6))], [torch.zeros(0)]
+        model = self.model.at_level(step)
         for tile in tiles(lung_mask, self.settings.tile_voxels, self.settings.margin, self.model.pad_multiple):
             patch = _padded_patch(hu, tile.start, tile.stop, self.model.preparation.window_hu)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
-                found = self.model.find(patch.to(self.device), self.settings.min_score)
+                found = model.find(patch.to(self.device), self.settings.min_score)
             start = torch.tensor(tile.start, dtype=torch.float32)
             boxes, cells = found.boxes + start.repeat(2), found.cells + start
             # Each cell belongs to one tile's core: no box is found twice, none is lost at a seam.

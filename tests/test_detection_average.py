@@ -3,15 +3,21 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from detection.average import AverageSettings, average
-from detection.detector import load_detector
+from detection.candidate import Candidate
+from detection.detector import InferenceSettings, load_detector, read_weights
 from detection.levels import raised
+from detection.training.settings import TrainSettings
+from preprocessing.geometry import Geometry
+from preprocessing.prepare import PreparedScan
+from preprocessing.volume import Volume
 from runs.entry import UsageError, compose_settings
-from runs.training.weights import sha256
+from runs.training.weights import save_weights, sha256
 from tests.weights import tiny_detector
 
 
@@ -45,6 +51,62 @@ def test_the_mean_of_once_and_three_times_is_twice(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"model.levels must be one of \[1\], \[1, 2\], \[1, 2, 4\], got \[1, 4\]"):
         average(AverageSettings((str(one),), tmp_path / "other.safetensors", levels=(1, 4)))
     assert torch.equal(load_file(tmp_path / "same.safetensors")["stem.0.weight"], first["stem.0.weight"])
+
+
+def cube(shape: tuple[int, ...]) -> Geometry:
+    return Geometry(shape, (1, 1, 1), (0, 0, 0), np.eye(3))
+
+
+def biased(folder: Path, name: str, bias: float) -> Path:
+    """The tiny detector, which finds something everywhere or, of a low bias, nowhere."""
+    made = tiny_detector(folder)
+    state = load_file(made)
+    state["scores.3.bias"][:] = bias
+    path = folder / f"{name}.safetensors"
+    card = json.loads(made.with_suffix(".json").read_text())
+    save_weights(path, state, {**card, "name": name})
+    return path
+
+
+def test_the_coarser_levels_may_have_weights_of_their_own(tmp_path: Path) -> None:
+    blind, seeing = biased(tmp_path, "blind", -20.0), biased(tmp_path, "seeing", 1.0)
+    hu = np.full((48, 48, 48), -850, np.int16)
+    prepared = PreparedScan(Volume(hu, cube(hu.shape), "1.2"), np.ones(hu.shape, bool), cube(hu.shape))
+
+    def found(fine: Path, coarse: Path | None, levels: tuple[int, ...] = (1, 2)) -> list[Candidate]:
+        out = tmp_path / "joined.safetensors"
+        average(AverageSettings((str(fine),), out, coarse=coarse and str(coarse), levels=levels))
+        return load_detector(out, InferenceSettings(precision="fp32")).detect(prepared)
+
+    assert found(blind, None) == found(blind, blind) == []
+    # The first level is the first network's, the second the second's: only what is large counts there.
+    assert found(seeing, blind) == found(seeing, None, levels=(1,)) != []
+    coarse = found(blind, seeing)
+    assert coarse
+    assert min(c.diameter_mm for c in coarse) > 20
+    # A card that says where both came from; a later mean keeps the second network of its last.
+    joined = tmp_path / "joined.safetensors"
+    average(AverageSettings((str(seeing), str(joined)), tmp_path / "mean.safetensors"))
+    for path in (joined, tmp_path / "mean.safetensors"):
+        card = json.loads(path.with_suffix(".json").read_text())
+        assert (card["model"]["coarse_network"], card["coarse"]["name"]) == (True, "seeing")
+        assert torch.equal(load_file(path)["coarse.scores.3.bias"], load_file(seeing)["scores.3.bias"])
+    assert load_file(tmp_path / "mean.safetensors")["scores.3.bias"].tolist() == [-9.5] * 4
+    # Of such a one the coarser levels' network is taken, not the first.
+    average(AverageSettings((str(blind),), tmp_path / "again.safetensors", coarse=str(joined), levels=(1, 2)))
+    assert load_file(tmp_path / "again.safetensors")["coarse.scores.3.bias"].tolist() == [1.0] * 4
+    with pytest.raises(UsageError, match=r"coarse_network needs model\.levels beyond the first"):
+        average(AverageSettings((str(blind),), tmp_path / "no.safetensors", coarse=str(seeing), levels=(1,)))
+
+
+def test_a_joined_detector_is_not_trained_but_its_first_network_may_go_on(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"detection\.average coarse= joins two trainings"):
+        compose_settings(TrainSettings, "detection_train", ["model.coarse_network=true"])
+    one, two = biased(tmp_path, "one", -3.0), biased(tmp_path, "two", 1.0)
+    average(AverageSettings((str(one),), tmp_path / "joined.safetensors", coarse=str(two), levels=(1, 2)))
+    model, _ = read_weights(one)
+    model.take(load_file(tmp_path / "joined.safetensors"))
+    assert model.weights()["scores.3.bias"].tolist() == [-3.0] * 4
 
 
 def test_detectors_that_differ_are_refused_by_the_key(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from detection.average import AverageSettings, average
 from detection.detect import DetectSettings
 from detection.detector import InferenceSettings, NoduleDetector, load_detector
 from detection.models.interface import DetectorModel, Found, Truth
@@ -54,6 +55,19 @@ def test_the_candidates_are_those_of_torch(runtime: str, tile_voxels: int | None
         assert other.score == pytest.approx(one.score, abs=SCORE)
         assert math.dist(other.center_mm, one.center_mm) < PLACE_MM
         assert other.diameter_mm == pytest.approx(one.diameter_mm, abs=PLACE_MM)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_network_of_the_coarser_levels_is_exported_too(runtime: str, tmp_path: Path) -> None:
+    pytest.importorskip(RUNTIMES[runtime])
+    joined = tmp_path / "joined.safetensors"
+    average(AverageSettings(("compact-v4",), joined, coarse="compact-v3", levels=(1, 2)))
+    made = load_detector(joined, InferenceSettings(runtime=runtime, precision="fp32"))
+    for step in (1, 2):
+        assert type(made.model.at_level(step).network).__module__ == f"detection.runtimes.on_{runtime}"
+    found, expected = (m.detect(scan()) for m in (made, load_detector(joined, InferenceSettings(precision="fp32"))))
+    assert [c.score for c in found] == pytest.approx([c.score for c in expected], abs=SCORE)
 
 
 @pytest.mark.slow

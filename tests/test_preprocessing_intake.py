@@ -174,7 +174,9 @@ def test_two_scans_of_one_patient_both_read(tmp_path: Path) -> None:
     assert [(s.patient_id, s.refused) for s in find_scans(tmp_path)] == [(PATIENT_ID, None)] * 2
 
 
-@pytest.mark.parametrize("broken", ["image_scans.check_image", "find.stack_of", "find.slices_of", "find.read_header"])
+@pytest.mark.parametrize(
+    "broken", ["image_scans.check_image", "find.stack_of", "series.told.slices_of", "series.told.read_header"]
+)
 def test_a_defect_refuses_one_scan_and_not_the_cohort(
     broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

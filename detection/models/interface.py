@@ -131,6 +131,10 @@ class DetectorModel(nn.Module, ABC):
             truth: of the same N patches, on their device.
         """
 
+    def at_level(self, step: int) -> DetectorModel:
+        """What looks at voxels `step` times as wide as those of a prepared scan: the same detector, or another."""
+        return self
+
     @abstractmethod
     def find(self, image: torch.Tensor, least_score: float) -> Found:
         """All boxes of one patch (1, 1, D, H, W), prepared as it wants, with at least this score.

@@ -18,7 +18,7 @@ def on_runtime(model: DetectorModel, settings: Inference) -> DetectorModel:
     """The detector with its network run as the settings say; everything around the network stays as it is.
 
     Args:
-        model: lightened, on the CPU; its network is replaced.
+        model: lightened, on the CPU; its networks are replaced.
         settings: of inference; the precision is no longer `auto`.
 
     Raises:
@@ -33,9 +33,10 @@ def on_runtime(model: DetectorModel, settings: Inference) -> DetectorModel:
         if find_spec(needed) is None:
             extra = f"pip install 'lungscreen[{settings.runtime}]'"
             raise UsageError(f"inference.runtime={settings.runtime} needs {needed}: {extra}")
-    content = exported(model.network)
-    if settings.runtime == "onnx":
-        model.network = OnnxNetwork(content)
-    else:
-        model.network = OpenvinoNetwork(content, settings.precision)
+    for part in {id(part): part for part in map(model.at_level, model.levels)}.values():
+        content = exported(part.network)
+        if settings.runtime == "onnx":
+            part.network = OnnxNetwork(content)
+        else:
+            part.network = OpenvinoNetwork(content, settings.precision)
     return model

@@ -197,3 +197,5 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if isinstance(self.model, Mapping):
             object.__setattr__(self, "model", settings_of(self.model))
+        if getattr(self.model, "coarse_network", False):
+            raise UsageError("model.coarse_network is not trained: detection.average coarse= joins two trainings")

@@ -11,17 +11,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from preprocessing.intake.archive import Budget, OverBudgetError, is_passed_over, remove, unpack, unpack_slice
-from preprocessing.intake.headers import Slice, is_ct_image, owner_of, quiet_pydicom, read_header, slices_of
 from preprocessing.intake.image_scans import image_scans
 from preprocessing.intake.images import image_ending
 from preprocessing.intake.scan import Reason, Scan, ScanError, SeriesKind, known
 from preprocessing.intake.series.acquisitions import parts_of
 from preprocessing.intake.series.collected import Series
 from preprocessing.intake.series.kinds import kind_of, kind_warnings
+from preprocessing.intake.series.told import Told, told_of_each
 from preprocessing.intake.stack import STRAY_SHARE, stack_of
 from runs.csv_text import unicode
 
-DICOM_ENDINGS = (".dcm", ".dicom", ".ima", ".dic")
 # Never DICOM, often beside it: not worth opening.
 OTHER_ENDINGS = (
     ".xml", ".csv", ".tsv", ".txt", ".md", ".json", ".yaml", ".yml", ".png", ".jpg", ".jpeg", ".gif", ".pdf", ".html",
@@ -55,11 +54,14 @@ def find_scans(source: Path) -> list[Scan]:
     if source.name.upper() == "DICOMDIR" and source.is_file():
         source = source.parent
     harvest = _Harvest()
-    with quiet_pydicom():
-        files = list(_walk(source, harvest))
-        for path, name in tqdm(files, desc="reading headers", unit="file", delay=1, leave=False):
-            _take(path, name, harvest)
-        scans = [scan for (_, uid), series in harvest.series.items() for scan in _scans(uid, series, harvest)]
+    files = list(_walk(source, harvest))
+    harvest.images = [(path, name) for path, name in files if image_ending(path)]
+    worth = [path for path, _ in files if not image_ending(path) and _worth_opening(path)]
+    for path, told in zip(
+        tqdm(worth, desc="reading headers", unit="file", delay=1, leave=False), told_of_each(worth), strict=True
+    ):
+        _take(path, told, harvest)
+    scans = [scan for (_, uid), series in harvest.series.items() for scan in _scans(uid, series, harvest)]
     scans = _say_several_studies(scans)
     taken = {scan.series_uid for scan in scans}
     scans = (
@@ -136,39 +138,19 @@ def _plain(path: Path, harvest: _Harvest) -> Path:
         return path
 
 
-def _take(path: Path, name: str, harvest: _Harvest) -> None:
+def _worth_opening(path: Path) -> bool:
+    return path.suffix.lower() not in OTHER_ENDINGS and path.name.upper() != "DICOMDIR" and path.is_file()
+
+
+def _take(path: Path, told: Told | ScanError | None, harvest: _Harvest) -> None:
     """Sort one file into the harvest."""
-    if image_ending(path):
-        harvest.images.append((path, name))
+    if told is None:
         return
-    ending = path.suffix.lower()
-    if ending in OTHER_ENDINGS or path.name.upper() == "DICOMDIR" or not path.is_file():
+    if isinstance(told, ScanError):
+        harvest.broken.setdefault(path.parent, []).append(told)
         return
-    try:
-        dataset = read_header(path)
-        if dataset is None:
-            if ending in DICOM_ENDINGS:
-                raise ScanError(Reason.NOT_DICOM, "a file is named like DICOM and is none")
-            return
-        patient, uid = owner_of(dataset)
-    except Exception as error:
-        harvest.broken.setdefault(path.parent, []).append(known(error))
-        return
-    series = harvest.series.setdefault((patient, uid), Series(patient))
-    found: ScanError | list[Slice]
-    try:
-        found = slices_of(dataset, path)
-    except Exception as error:
-        found = known(error)
-    if not is_ct_image(dataset):
-        series.others.append((path, found))
-        return
-    series.note(dataset)
-    series.paths.append(path)
-    if isinstance(found, list):
-        series.slices.extend(found)
-    else:
-        series.errors.append(found)
+    series = harvest.series.setdefault((told.patient_id, told.series_uid), Series(told.patient_id))
+    series.take(path, told)
 
 
 def _scans(uid: str, series: Series, harvest: _Harvest) -> list[Scan]:

@@ -195,6 +195,7 @@ def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
         raise ScanError(Reason.BAD_VALUE, "ImageOrientationPatient must be two orthogonal unit vectors")
     if min(between_rows, between_columns) <= 0 or min(rows, columns) < 2:
         raise ScanError(Reason.BAD_VALUE, "PixelSpacing, Rows and Columns must be positive")
+    told = (values,) if values is dataset else (values, dataset)
     (slope,), (intercept,) = numbers(values, "RescaleSlope", 1), numbers(values, "RescaleIntercept", 1)
     if not 0 < slope <= MAX_SLOPE or abs(intercept) > MAX_INTERCEPT:
         wanted = f"RescaleSlope must lie in 0..{MAX_SLOPE:g} and RescaleIntercept within {MAX_INTERCEPT:g}"
@@ -211,7 +212,7 @@ def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
         padding=_padding(dataset),
         tilt_deg=float(dataset.get("GantryDetectorTilt") or 0),
         localiser=False,
-        marks=tuple(str(values.get(tag) or dataset.get(tag) or "") for tag in SPLIT_TAGS),
+        marks=tuple(str(next(filter(None, (part.get(tag) for part in told)), "")) for tag in SPLIT_TAGS),
         instance=_instance(dataset),
     )
 

@@ -18,6 +18,7 @@ class ModelSettings:
     Attributes:
         levels: edges of the voxels that the network looks at: 1 the scan as prepared, 2 at half its resolution, for
             masses, 4 at a quarter, for the largest.
+        coarse_network: the levels beyond the first have a network of their own, trained apart (`detection.average`).
         coarse_logit: added to the logits of masses found beyond the first level, where false positives have lower
             scores than the first level's: so a mass takes its place before them.
         kind: which detector: the folder under `detection/models`.
@@ -33,6 +34,7 @@ class ModelSettings:
     cell_center: float
     levels: tuple[int, ...]
     coarse_logit: float
+    coarse_network: bool = False
     kind: str = "compact"
     preparation: ClassVar[Preparation] = Preparation()
 
@@ -40,3 +42,5 @@ class ModelSettings:
         if tuple(self.levels) not in LEVELS:
             allowed = ", ".join(str(list(levels)) for levels in LEVELS)
             raise UsageError(f"model.levels must be one of {allowed}, got {list(self.levels)}")
+        if self.coarse_network and len(self.levels) == 1:
+            raise UsageError("model.coarse_network needs model.levels beyond the first, got [1]")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom import Dataset
-
-from preprocessing.intake.headers import Slice, text_of
+from preprocessing.intake.headers import Slice
 from preprocessing.intake.scan import ScanError
+from preprocessing.intake.series.told import Told
 
 
 @dataclass(slots=True)
@@ -26,14 +25,21 @@ class Series:
     description: str = ""
     image_types: set[str] = field(default_factory=set)
 
-    def note(self, dataset: Dataset) -> None:
-        """Keep what is said of the series as a whole."""
-        self.study_uid = self.study_uid or text_of(dataset, "StudyInstanceUID")
-        self.study_date = self.study_date or text_of(dataset, "StudyDate")
-        self.description = self.description or text_of(dataset, "SeriesDescription")
-        words = {word.strip().upper() for word in text_of(dataset, "ImageType").split("\\")}
-        if "LOCALIZER" not in words:
-            self.image_types |= words
+    def take(self, path: Path, told: Told) -> None:
+        """Sort in a file, and keep what it says of the series as a whole."""
+        if not told.is_ct_image:
+            self.others.append((path, told.found))
+            return
+        self.study_uid = self.study_uid or told.study_uid
+        self.study_date = self.study_date or told.study_date
+        self.description = self.description or told.description
+        if "LOCALIZER" not in told.image_types:
+            self.image_types |= told.image_types
+        self.paths.append(path)
+        if isinstance(told.found, list):
+            self.slices.extend(told.found)
+        else:
+            self.errors.append(told.found)
 
     def settle(self) -> list[str]:
         """Leave objects of other classes out where there are CT images; alone, they are the series."""

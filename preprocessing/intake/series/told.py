@@ -1,0 +1,99 @@
+"""What each DICOM file says of itself; the headers of many files are read on several cores.
+
+A header costs two milliseconds of Python, whatever the disk: a cohort of 300,000 files ten minutes on one core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from pydicom import Dataset
+
+from preprocessing.intake.headers import Slice, is_ct_image, owner_of, quiet_pydicom, read_header, slices_of, text_of
+from preprocessing.intake.scan import Reason, ScanError, known
+
+DICOM_ENDINGS = (".dcm", ".dicom", ".ima", ".dic")
+# Fewer are read before workers have started.
+LEAST_FILES = 2000
+MOST_WORKERS = 16
+BATCH = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one file says.
+
+    Attributes:
+        patient_id, series_uid, study_uid, study_date, description: of it, empty where absent.
+        image_types: the words of its ImageType, in capitals.
+        is_ct_image: see `is_ct_image`.
+        found: its slices, or what is wrong with it.
+    """
+
+    patient_id: str
+    series_uid: str
+    study_uid: str
+    study_date: str
+    description: str
+    image_types: frozenset[str]
+    is_ct_image: bool
+    found: list[Slice] | ScanError
+
+
+def told_of_each(paths: Sequence[Path]) -> Iterator[Told | ScanError | None]:
+    """Of each file, in order: what it says, why it cannot be read, or None when it is no DICOM image object."""
+    workers = min(joblib.cpu_count(), MOST_WORKERS)
+    if workers < 2 or len(paths) < LEAST_FILES:
+        yield from map(told_of, paths)
+        return
+    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    done = 0
+    try:
+        pool = joblib.Parallel(n_jobs=workers, return_as="generator")
+        for told in chain.from_iterable(pool(joblib.delayed(_told_of_batch)(batch) for batch in batches)):
+            yield told
+            done += 1
+    except TerminatedWorkerError:  # killed, for want of memory perhaps; one process needs less
+        yield from map(told_of, islice(paths, done, None))
+
+
+def told_of(path: Path) -> Told | ScanError | None:
+    """What a file says, why it cannot be read, or None when it is no DICOM image object."""
+    with quiet_pydicom():
+        try:
+            dataset = read_header(path)
+            if dataset is None:
+                if path.suffix.lower() in DICOM_ENDINGS:
+                    return ScanError(Reason.NOT_DICOM, "a file is named like DICOM and is none")
+                return None
+            patient, uid = owner_of(dataset)
+        except Exception as error:
+            return known(error)
+        return _told(dataset, path, patient, uid)
+
+
+def _told(dataset: Dataset, path: Path, patient: str, uid: str) -> Told:
+    found: ScanError | list[Slice]
+    try:
+        found = slices_of(dataset, path)
+    except Exception as error:
+        found = known(error)
+    return Told(
+        patient_id=patient,
+        series_uid=uid,
+        study_uid=text_of(dataset, "StudyInstanceUID"),
+        study_date=text_of(dataset, "StudyDate"),
+        description=text_of(dataset, "SeriesDescription"),
+        image_types=frozenset(word.strip().upper() for word in text_of(dataset, "ImageType").split("\\")),
+        is_ct_image=is_ct_image(dataset),
+        found=found,
+    )
+
+
+def _told_of_batch(paths: Sequence[Path]) -> list[Told | ScanError | None]:
+    return [told_of(path) for path in paths]
