@@ -80,7 +80,7 @@ class Running:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder, self.port = folder, free_port()
-        weights = [f"weights={tiny_detector(folder)}", f"classifier={tiny_classifier(folder)}"]
+        weights = [f"weights={tiny_detector(folder)}", f"classifier={tiny_classifier(folder, members=2)}"]
         given = [f"folder={folder / 'server'}", f"port={self.port}", "free_mb=0", "key_images=1", *weights, *options]
         self.command = [sys.executable, "-m", "lungscreen.server", *given]
         self.log = folder / "server.log"

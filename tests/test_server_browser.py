@@ -92,6 +92,7 @@ def test_upload_wait_look_and_click_a_nodule(page: Any, phantom: Path, server: R
     assert page.title() == "Viewer - lungscreen"
     assert "Doe" not in page.url + server.log.read_text()
     result = server.client.get(f"/api/v1/cases/{page.url.partition('case=')[2]}/result").json()["scans"][0]
+    sync_api.expect(page.locator("#range")).to_contain_text("Not a confidence interval")
     axial = page.locator("canvas[data-plane=axial]")
     for nodule in result["nodules"][:2]:
         page.get_by_role("button", name=f"Go to nodule {nodule['rank']}").click()

@@ -43,6 +43,13 @@ def test_every_answer_is_one_that_the_document_states(address: str, tmp_path: Pa
     assert "Tested: 16" in done.stdout, done.stdout
 
 
+def test_the_document_says_what_the_range_is_and_what_it_is_not(address: str) -> None:
+    scan = httpx.get(f"{address}/api/v1/openapi.json").json()["components"]["schemas"]["ScanOut"]["properties"]
+    for end in ("cancer_least", "cancer_most"):
+        assert "network and of its fold networks" in scan[end]["description"]
+        assert "Not a confidence interval" in scan[end]["description"]
+
+
 def test_every_route_of_the_interface_documents_its_refusals(address: str) -> None:
     paths = httpx.get(f"{address}/api/v1/openapi.json").json()["paths"]
     assert len([path for path in paths if path.startswith("/api/v1/")]) == 10

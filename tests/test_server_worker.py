@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 
@@ -28,7 +29,7 @@ def case_of(folder: Path, name: str = "chest.nii.gz") -> Path:
 
 
 def options(tmp_path: Path) -> WorkerOptions:
-    return WorkerOptions(str(tiny_detector(tmp_path)), str(tiny_classifier(tmp_path)), None, 1, 1)
+    return WorkerOptions(str(tiny_detector(tmp_path)), str(tiny_classifier(tmp_path, members=2)), None, 1, 1)
 
 
 def test_a_case_is_analysed_once_and_whole(tmp_path: Path) -> None:
@@ -47,6 +48,11 @@ def test_a_case_is_analysed_once_and_whole(tmp_path: Path) -> None:
     read, refused = sorted(result["scans"], key=lambda scan: str(scan["status"]))
     assert (refused["reason"], refused["page"]) == ("unreadable", None)
     assert (case / "result" / read["report"]).is_file()
+    row = pd.read_csv(case / "result" / "patients.csv").iloc[0]
+    assert read["cancer_least"] < read["cancer_most"]
+    assert read["cancer_least"] <= read["cancer_probability"] <= read["cancer_most"]
+    assert [read["cancer_least"], read["cancer_most"]] == pytest.approx([row.cancer_least, row.cancer_most], abs=1e-6)
+    assert "cancer_least" not in refused
     volume = case / "result" / "volumes" / read["page"]
     grid = Geometry.from_dict(json.loads((volume / "volume.json").read_text()))
     image = sitk.ReadImage(str(case / "input" / "chest.nii.gz"))

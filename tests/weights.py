@@ -31,11 +31,13 @@ def tiny_detector(folder: Path) -> Path:
     return path
 
 
-def tiny_classifier(folder: Path) -> Path:
+def tiny_classifier(folder: Path, members: int = 0) -> Path:
     torch.manual_seed(0)
     model = NoduleModel(widths=(4, 4, 8, 8), hidden=8, crop=32, margins_mm=(2.0, 8.0))
     network = NoduleNetwork(model.widths, model.hidden)
     path = folder / "tiny_classifier.safetensors"
-    card = {"name": "tiny", "model": asdict(model), "inference": asdict(BagInference(3))}
-    save_weights(path, torch.nn.ModuleDict({"network": network, "bag": LeakyNoisyOr()}).state_dict(), card)
+    card = {"name": "tiny", "model": asdict(model), "inference": asdict(BagInference(3)), "members": members}
+    folds = torch.nn.ModuleList(NoduleNetwork(model.widths, model.hidden) for _ in range(members))
+    parts = torch.nn.ModuleDict({"network": network, "bag": LeakyNoisyOr(), "members": folds})
+    save_weights(path, parts.state_dict(), card)
     return path

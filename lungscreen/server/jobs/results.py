@@ -54,6 +54,8 @@ def scan_result(analysis: Analysis, shown: Geometry) -> dict[str, Any]:
     bare = is_bare(analysis.prepared)
     return {
         "cancer_probability": _number(report.cancer_probability),
+        "cancer_least": _number(report.least),
+        "cancer_most": _number(report.most),
         "uncalibrated": _number(report.uncalibrated),
         "calibration": report.calibration,
         "leak": _number(report.leak),

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from lungscreen.server.desk import Desk
 from lungscreen.server.jobs.cases import Case, State
+
+
+# What the two ends of the range are.
+RANGE = (
+    "of the answers of the network and of its fold networks, each of which learnt from other patients: how far the "
+    "answer depends on whom one learns from. Not a confidence interval: with 95 % or any other certainty the truth need "
+    "not lie in it. null: these weights have no fold networks, or nothing was assessed"
+)
 
 
 class Progress(BaseModel):
@@ -75,12 +83,37 @@ class VolumeOut(BaseModel):
     chunks: int
 
 
+class ScanOut(BaseModel):
+    """A series that was found; of one that was refused only what its headers say, and why."""
+
+    model_config = ConfigDict(extra="allow")
+
+    page: str | None = Field(description="names the scan in the paths of its voxels; null: refused")
+    patient_id: str
+    series_uid: str
+    study_uid: str
+    study_date: str = Field(description="as DICOM writes it, YYYYMMDD, or empty")
+    kind: str
+    status: Literal["ok", "refused"]
+    reason: str = Field(description="of a refusal: the intake's fixed word")
+    detail: str
+    warnings: list[str]
+    cancer_probability: float | None = Field(
+        default=None, description="of a lung cancer diagnosed within a year of the scan; null where nobody can say"
+    )
+    cancer_least: float | None = Field(default=None, description=f"least {RANGE}")
+    cancer_most: float | None = Field(default=None, description=f"largest {RANGE}")
+    nodules: list[dict[str, Any]] = Field(
+        default=[], description="assessed nodules, the largest contribution first; `voxel_zyx` lies on the viewer's grid"
+    )
+
+
 class ResultOut(BaseModel):
     """`result.json`: all that is known of a case."""
 
     notice: str
     lungscreen: str
-    scans: list[dict[str, Any]]
+    scans: list[ScanOut]
 
 
 class Token(BaseModel):

@@ -130,7 +130,9 @@ def _add_cases(router: APIRouter, desk: Desk) -> None:
 
 
 def _add_results(router: APIRouter, desk: Desk) -> None:
-    @router.get("/cases/{case}/result", tags=["results"], responses=answers(404, 409, 422))
+    @router.get(
+        "/cases/{case}/result", tags=["results"], response_model_exclude_unset=True, responses=answers(404, 409, 422)
+    )
     def result(case: CaseId) -> ResultOut:
         """All that is known of a case; 422 with the intake's reason when none of its scans could be read."""
         return ResultOut(**desk.result(case))

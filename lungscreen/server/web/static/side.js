@@ -41,6 +41,7 @@ export function fillSide(side, caseId, scans, scan, files, choose) {
     others.length > 1 ? chooser(caseId, others, scan) : null,
     element("p", { class: "soft small" }, "Lung cancer within a year"),
     element("p", { class: "big" }, probability === null ? "none" : percent(probability)),
+    range(scan),
     element("p", { class: "soft small" }, scan.calibration ? `Calibrated (${scan.calibration}).` : "Not calibrated for a population: for ranking."),
     element("h2", { id: "nodules-title" }, scan.nodules.length ? `Nodules (${scan.nodules.length})` : "No nodules"),
     scan.nodules.length ? table(rows) : null,
@@ -55,6 +56,13 @@ export function fillSide(side, caseId, scans, scan, files, choose) {
     const nodule = scan.nodules.find((found) => found.rank === rank);
     details.replaceChildren(...(nodule ? [element("h2", {}, `Nodule ${rank}`), facts(nodule)] : []));
   };
+}
+
+/** The range of the network and its fold networks; older results have none. */
+function range({ cancer_least: least, cancer_most: most }) {
+  if (typeof least !== "number" || typeof most !== "number") return null;
+  return element("p", { id: "range" }, `${percent(least)} to ${percent(most)} `,
+    element("span", { class: "soft small" }, "by networks that learnt from other patients: how far the answer depends on whom one learns from. Not a confidence interval."));
 }
 
 function row(nodule, choose) {
