@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from classification.heat_map import HeatMap
 from classification.measuring.bare_crop import is_bare
 from detection.detect import write_tables as write_stage_1
 from detection.leavings import remove_results
@@ -19,7 +20,7 @@ from preprocessing.cohort import for_each_scan
 from preprocessing.intake.scan import Scan
 from preprocessing.journal.record import Answer, Record
 
-Seen = Callable[[Scan, Analysis], None]
+Seen = Callable[[Scan, Analysis, Sequence[HeatMap]], None]
 
 
 def analyse(
@@ -37,7 +38,8 @@ def analyse(
         scans: from `find_scans`; the refused ones have their rows, too.
         out: folder for the results; what an earlier run left there under the same names is removed.
         key_images: of how many candidates a scan.
-        seen: handed every scan that was read, with all that is known of it, while its voxels are still there.
+        seen: handed every scan that was read, with all that is known of it and the heat maps of its page, while its
+            voxels are still there.
         dicom: write segmentation and structured report into `dicom/`, too (extra `[dicom]`).
 
     Returns:
@@ -88,9 +90,7 @@ def analyse_scan(
     """
     analysis = pipeline.run(scan)
     prepared, candidates, report = analysis.prepared, analysis.candidates, analysis.report
-    if seen is not None:
-        seen(scan, analysis)
-    files, images = [], list[Path]()
+    files, images, maps = [], list[Path](), list[HeatMap]()
     if not is_bare(prepared):
         images = write_key_images(prepared, candidates, out / "key_images", key_images)
         maps = heat_maps(pipeline.classifier, prepared, report, key_images)
@@ -98,6 +98,8 @@ def analyse_scan(
         files = [f"report/{page.file}", *(f"key_images/{path.name}" for path in images)]
         if heat_map_files:
             files.append(f"heat_maps/{write_heat_maps(out / 'heat_maps', prepared, maps).name}")
+    if seen is not None:
+        seen(scan, analysis, maps)
     warnings = report.warnings
     if dicom:
         from lungscreen.dicom_out.write import write_dicom  # of an extra

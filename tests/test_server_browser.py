@@ -115,6 +115,35 @@ def test_upload_wait_look_and_click_a_nodule(page: Any, phantom: Path, server: R
     assert axial.screenshot() != before
 
 
+def test_the_heat_maps_come_when_they_are_wanted_and_say_what_they_are(
+    page: Any, phantom: Path, server: Running
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/heat/" in request.url else None)
+    open_viewer(page, phantom)
+    axial, button = page.locator("canvas[data-plane=axial]"), page.get_by_role("button", name="Heat map")
+    axial.focus()
+    page.keyboard.press("b")
+    page.keyboard.press("x")
+    page.wait_for_timeout(200)
+    plain = axial.screenshot()
+    assert asked == []
+    page.keyboard.press("h")
+    sync_api.expect(button).to_have_attribute("aria-pressed", "true")
+    sync_api.expect(page.locator("#heat-legend")).to_contain_text("not where a cancer is. Of nodule 1.")
+    page.wait_for_timeout(200)
+    hot = axial.screenshot()
+    assert hot != plain
+    assert len(asked) == 2  # the list, and the one map that key_images=1 asks for
+    button.click()
+    sync_api.expect(page.locator("#heat-legend")).to_be_hidden()
+    page.wait_for_timeout(200)
+    assert axial.screenshot() == plain
+    page.keyboard.press("h")
+    page.wait_for_timeout(200)
+    assert (axial.screenshot(), len(asked)) == (hot, 2)
+
+
 def slices(canvas: Any) -> int:
     return int(canvas.get_attribute("aria-label").rpartition(" ")[2])
 

@@ -22,6 +22,13 @@ MOST_COVER = 0.75
 FAINT = 0.08
 
 
+def shares(heat: HeatMap) -> npt.NDArray[np.float32]:
+    """(D, H, W) in [-1, 1]: a map as it is shown, smoothed, each voxel beside the strongest of the map."""
+    smooth = ndimage.gaussian_filter(heat.values, SMOOTH, mode="constant")
+    found: npt.NDArray[np.float32] = smooth / max(float(np.abs(smooth).max()), 1e-9)
+    return found
+
+
 def heat_view(prepared: PreparedScan, candidate: Candidate, heat: HeatMap) -> Image.Image:
     """Axial view through a candidate's centre, 320 x 320 pixels: warm where voxels raise its chance, blue where they
     lower it, each as strong as it is beside the strongest in the map."""
@@ -29,13 +36,12 @@ def heat_view(prepared: PreparedScan, candidate: Candidate, heat: HeatMap) -> Im
     plane = display_planes(prepared.volume.geometry)[0]
     center = prepared.volume.geometry.to_voxel(candidate.center_mm)
     rgb = section(prepared, plane, center, field_mm).astype(np.float32)
-    smooth = ndimage.gaussian_filter(heat.values, SMOOTH, mode="constant")
     down, right = section_places(prepared, plane, center, field_mm)
     at: list[npt.NDArray[np.float64]] = [np.zeros(1)] * 3
     at[plane.down.array_axis], at[plane.right.array_axis] = down[:, None], right[None, :]
     at[plane.depth.array_axis] = np.full((1, 1), center[plane.depth.array_axis])
     places = [axis - start for axis, start in zip(np.broadcast_arrays(*at), heat.start_zyx, strict=True)]
-    part = ndimage.map_coordinates(smooth, places, order=1, mode="constant") / max(float(np.abs(smooth).max()), 1e-9)
+    part = ndimage.map_coordinates(shares(heat), places, order=1, mode="constant")
     cover = np.where(np.abs(part) >= FAINT, MOST_COVER * np.abs(part) ** 0.5, 0)[..., None]
     color = np.where((part > 0)[..., None], np.asarray(WARM), np.asarray(COOL))
     canvas = Canvas.of(np.rint(rgb + cover * (color - rgb)).astype(np.uint8))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESULT = "result.json"
+# Beside the voxels of a scan.
+HEAT = "heat.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import queue
 import shutil
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,12 +23,14 @@ import torch
 
 from classification.calibration.stored import load_calibration
 from classification.classifier import load_classifier
+from classification.heat_map import HeatMap
 from detection.detect import Search
 from detection.detector import load_detector
 from detection.pictures.key_images import file_stem
 from lungscreen.analysing import analyse
 from lungscreen.pipeline import Analysis, Pipeline
 from lungscreen.server.jobs.folders import RESULT
+from lungscreen.server.jobs.heat import write_heat
 from lungscreen.server.jobs.results import case_result, scan_result, write_volume
 from preprocessing.intake.archive import give_back
 from preprocessing.intake.find import find_scans
@@ -112,9 +115,10 @@ def _fill(work: Path, source: Path, pipeline: Pipeline, key_images: int, say: An
     whole = sum(scan.refused is None for scan in scans)
     read: dict[str, dict[str, Any]] = {}
 
-    def seen(scan: Scan, analysis: Analysis) -> None:
-        volume = upright(read_volume(scan))
-        write_volume(work / "volumes" / file_stem(scan.series_uid), volume)
+    def seen(scan: Scan, analysis: Analysis, maps: Sequence[HeatMap]) -> None:
+        volume, voxels = upright(read_volume(scan)), work / "volumes" / file_stem(scan.series_uid)
+        write_volume(voxels, volume)
+        write_heat(voxels, maps, analysis.prepared.volume.geometry, volume.geometry)
         read[scan.series_uid] = scan_result(analysis, volume.geometry)
         say({"step": "analysing", "done": len(read), "of": whole})
 

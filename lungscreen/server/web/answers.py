@@ -9,12 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from lungscreen.server.desk import Desk
 from lungscreen.server.jobs.cases import Case, State
 
-
 # What the two ends of the range are.
 RANGE = (
     "of the answers of the network and of its fold networks, each of which learnt from other patients: how far the "
-    "answer depends on whom one learns from. Not a confidence interval: with 95 % or any other certainty the truth need "
-    "not lie in it. null: these weights have no fold networks, or nothing was assessed"
+    "answer depends on whom one learns from. Not a confidence interval: no share of the truths lies in it by right. "
+    "null: these weights have no fold networks, or nothing was assessed"
 )
 
 
@@ -83,6 +82,21 @@ class VolumeOut(BaseModel):
     chunks: int
 
 
+class HeatBox(BaseModel):
+    """Where the heat map of a nodule lies on the viewer's grid."""
+
+    rank: int = Field(description="of the nodule")
+    start_zyx: list[int]
+    shape_zyx: list[int]
+
+
+class HeatOut(BaseModel):
+    """The heat maps of a scan: integrated gradients of a nodule's chance of cancer."""
+
+    full: int = Field(description="value of the strongest voxel of a map; below 0: it lowers the chance")
+    maps: list[HeatBox] = Field(description="of the first nodules")
+
+
 class ScanOut(BaseModel):
     """A series that was found; of one that was refused only what its headers say, and why."""
 
@@ -104,7 +118,7 @@ class ScanOut(BaseModel):
     cancer_least: float | None = Field(default=None, description=f"least {RANGE}")
     cancer_most: float | None = Field(default=None, description=f"largest {RANGE}")
     nodules: list[dict[str, Any]] = Field(
-        default=[], description="assessed nodules, the largest contribution first; `voxel_zyx` lies on the viewer's grid"
+        default=[], description="the largest contribution first; `voxel_zyx` lies on the viewer's grid"
     )
 
 

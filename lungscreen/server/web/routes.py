@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -10,12 +11,14 @@ from fastapi.responses import FileResponse
 from lungscreen.server.access import COOKIE
 from lungscreen.server.desk import Desk
 from lungscreen.server.jobs.cases import State
+from lungscreen.server.jobs.folders import HEAT
 from lungscreen.server.problems import ProblemError, answers
 from lungscreen.server.web.answers import (
     CaseList,
     CaseOut,
     FileOut,
     Health,
+    HeatOut,
     Ready,
     ResultOut,
     Token,
@@ -27,6 +30,7 @@ from lungscreen.server.web.slice_routes import add_slices
 
 CaseId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="id of a case")]
 Page = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="`page` of a scan in the result")]
+Rank = Annotated[int, Path(ge=1, le=999, description="of a nodule")]
 Chunk = Annotated[int, Path(ge=0, le=9999)]
 MOST_LISTED = 200
 YEAR_SECONDS = 365 * 24 * 3600
@@ -173,9 +177,28 @@ def _add_results(router: APIRouter, desk: Desk) -> None:
     )
     def voxels(case: CaseId, page: Page, chunk: Chunk) -> FileResponse:
         """`chunk_slices` axial slices: Hounsfield units as int16, little endian, packed as the transfer's encoding."""
-        path = desk.volume(case, page, f"{chunk:03d}.gz")
-        headers = {"Content-Encoding": "gzip", "Cache-Control": f"private, max-age={YEAR_SECONDS}, immutable"}
-        return FileResponse(path, media_type="application/octet-stream", headers=headers)
+        return _packed(desk.volume(case, page, f"{chunk:03d}.gz"))
+
+    @router.get("/cases/{case}/heat/{page}", tags=["results"], responses=answers(404, 422))
+    def heat(case: CaseId, page: Page) -> HeatOut:
+        """Which nodules of a scan have a heat map, and where; 404 in cases that are older than these maps."""
+        return HeatOut.model_validate_json(desk.volume(case, page, HEAT).read_bytes())
+
+    @router.get(
+        "/cases/{case}/heat/{page}/{rank}",
+        tags=["results"],
+        response_class=FileResponse,
+        responses={200: {"content": {"application/octet-stream": {}}}, **answers(404, 422)},
+    )
+    def heat_map(case: CaseId, page: Page, rank: Rank) -> FileResponse:
+        """The heat map of a nodule on its part of the viewer's grid: int8, packed as the transfer's encoding."""
+        return _packed(desk.volume(case, page, f"heat_{rank}.gz"))
+
+
+def _packed(path: FilePath) -> FileResponse:
+    """A gzipped array, which never changes."""
+    headers = {"Content-Encoding": "gzip", "Cache-Control": f"private, max-age={YEAR_SECONDS}, immutable"}
+    return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
 
 def _add_session(router: APIRouter, desk: Desk) -> None:

@@ -21,6 +21,7 @@ export function listen(view, presets) {
     n: () => view.next(1),
     N: () => view.next(-1),
     b: () => view.toggle("boxes"),
+    h: () => view.toggleHeat(),
     x: () => view.toggle("cross"),
     r: () => view.reset(),
     v: () => view.enlarge(view.panes[(view.panes.indexOf(view.large) + 1) % view.panes.length]),

@@ -93,6 +93,7 @@ export class Pane {
     const { scale, x, y } = this.frame();
     context.imageSmoothingEnabled = this.zoom < 6;
     context.drawImage(this.slice, x, y, this.across * this.spacing[0] * scale, this.down * this.spacing[1] * scale);
+    if (this.view.heat) this.view.heatMaps.draw(this);
     context.lineWidth = ratio;
     context.font = FONT.replace("12", String(12 * ratio));
     if (this.view.cross) this.#drawCross(w, h);

@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { byId, element } from "./dom.js";
+import { Heat, LEGEND } from "./heat.js";
 import { listen } from "./keys.js";
 import { Pane } from "./pane.js";
 import { PLANES, greys } from "./planes.js";
@@ -13,8 +14,10 @@ export const PRESETS = [["Lung", -600, 1500], ["Soft tissue", 40, 400], ["Bone",
 const SHORTEST_MM = 0.5;
 
 class View {
-  constructor(volume, nodules) {
+  constructor(volume, nodules, heatMaps) {
     this.volume = volume;
+    this.heatMaps = heatMaps;
+    this.heat = false;
     this.nodules = nodules;
     this.chosen = 0;
     this.mark = () => {};
@@ -47,6 +50,21 @@ class View {
     this[name] = !this[name];
     byId(name).setAttribute("aria-pressed", String(this[name]));
     this.redraw();
+  }
+
+  /** Heat maps on or off; they come when they are first wanted. */
+  async toggleHeat() {
+    const legend = byId("heat-legend");
+    try {
+      await this.heatMaps.load();
+      const { ranks } = this.heatMaps;
+      legend.textContent = ranks.length ? `${LEGEND} Of nodule${ranks.length > 1 ? "s" : ""} ${ranks.join(", ")}.` : "There are no heat maps in this scan.";
+      this.toggle("heat");
+      legend.hidden = !this.heat;
+    } catch (error) {
+      legend.textContent = `No heat maps: ${error.message}`;
+      legend.hidden = false;
+    }
   }
 
   step(pane, by) {
@@ -156,6 +174,7 @@ function makeButtons(view) {
     byId("presets").append(element("button", { type: "button", role: "radio", title: String(k + 1), onclick: () => view().setWindow(level, width) }, name));
   });
   for (const name of ["boxes", "cross"]) byId(name).addEventListener("click", () => view().toggle(name));
+  byId("heat").addEventListener("click", () => view().toggleHeat());
   byId("reset").addEventListener("click", () => view().reset());
   byId("help").addEventListener("click", () => byId("keys").showModal());
 }
@@ -169,7 +188,7 @@ async function open() {
   const volume = await Volume.open(caseId, scan.page);
   let view = null;
   makeButtons(() => view);
-  view = new View(volume, scan.nodules);
+  view = new View(volume, scan.nodules, new Heat(caseId, scan.page));
   view.setTool("cross");
   view.mark = fillSide(byId("findings"), caseId, scans, scan, files, (nodule) => view.choose(nodule));
   for (const pane of view.panes) {
