@@ -45,7 +45,9 @@ class RunningOrthanc:
         (folder / "login").write_text("lungscreen:secret\n")
         self.login = folder / "login"
         self.address = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.address, auth=("lungscreen", "secret"), timeout=120)
+        # A connection a request: Orthanc closes those that are kept, sometimes while a request is under way.
+        once = httpx.Limits(max_keepalive_connections=0)
+        self.client = httpx.Client(base_url=self.address, auth=("lungscreen", "secret"), timeout=120, limits=once)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -64,9 +66,14 @@ class RunningOrthanc:
 
     def found(self, modality: str) -> list[tuple[str, bytes]]:
         """Every object of a modality: the uid of the study that it lies in, and its file."""
-        asked = {"Level": "Instance", "Query": {"Modality": modality}}
-        ids: list[str] = self.client.post("/tools/find", json=asked).json()
+        ids = self.ids(modality)
         return [(self._study_of(one), self.client.get(f"/instances/{one}/file").content) for one in ids]
+
+    def ids(self, modality: str) -> list[str]:
+        """Of every object of a modality."""
+        asked = {"Level": "Instance", "Query": {"Modality": modality}}
+        found: list[str] = self.client.post("/tools/find", json=asked).json()
+        return found
 
     def _study_of(self, instance: str) -> str:
         found: dict[str, Any] = self.client.get(f"/instances/{instance}/study").json()

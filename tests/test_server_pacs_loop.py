@@ -143,7 +143,7 @@ def test_results_lie_beside_the_images_whoever_is_killed_meanwhile(
             again(server)
             again(orthanc)
     # Whatever halves were seen, in the end there are results of whole studies.
-    until(lambda: min(len(orthanc.found(modality)) for modality in ("SR", "SEG")) >= STUDIES, seconds=3000)
+    until(lambda: min(len(orthanc.ids(modality)) for modality in ("SR", "SEG")) >= STUDIES, seconds=3000)
     done = follower.said("is done")
     assert done >= STUDIES
     # Our own results are news to Orthanc as any image is: they are looked at, and nothing comes of them.

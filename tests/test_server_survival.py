@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 import signal
 import time
@@ -21,6 +22,7 @@ from tests.serving import Running, until
 from tests.test_lungscreen_classify import write_chest
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")]
+log = logging.getLogger(__name__)
 # The issue wants 50; so many take some minutes.
 KILLS = int(os.environ.get("LUNGSCREEN_KILLS", "5"))
 # Spread over the kills, so that late ones have something to strike, too.
@@ -78,7 +80,7 @@ def test_cases_survive_kills_at_any_moment(
             until(lambda pids=workers: not any(Path(f"/proc/{pid}/cmdline").exists() and alive(pid) for pid in pids))
             running.start()
         made = written(running, names) | made
-    print(f"{KILLS} kills, {struck} of them while cases waited or ran, {len(names)} cases")
+    log.warning("%d kills, %d of them while cases waited or ran, %d cases", KILLS, struck, len(names))
     assert set(names) == set(expected)
     for name in names:
         assert running.wait(name)["state"] == "done"
