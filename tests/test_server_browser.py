@@ -137,6 +137,7 @@ def test_the_heat_maps_come_when_they_are_wanted_and_say_what_they_are(
     assert len(asked) == 2  # the list, and the one map that key_images=1 asks for
     button.click()
     sync_api.expect(page.locator("#heat-legend")).to_be_hidden()
+    axial.focus()  # its frame is in the picture
     page.wait_for_timeout(200)
     assert axial.screenshot() == plain
     page.keyboard.press("h")
