@@ -30,6 +30,7 @@ def analyse(
     key_images: int,
     seen: Seen | None = None,
     dicom: bool = False,
+    dicom_images: bool = False,
 ) -> list[Scan]:
     """Write candidates, scans, nodules and patients as csv, key images and the report.
 
@@ -41,6 +42,7 @@ def analyse(
         seen: handed every scan that was read, with all that is known of it and the heat maps of its page, while its
             voxels are still there.
         dicom: write segmentation and structured report into `dicom/`, too (extra `[dicom]`).
+        dicom_images: and the key images as secondary captures.
 
     Returns:
         The scans with what became of them, see `for_each_scan`.
@@ -50,7 +52,7 @@ def analyse(
     answers: dict[Scan, Answer] = {}
 
     def work(scan: Scan) -> tuple[str, ...]:
-        answers[scan] = analyse_scan(pipeline, scan, out, key_images, seen, dicom)
+        answers[scan] = analyse_scan(pipeline, scan, out, key_images, seen, dicom, dicom_images)
         return answers[scan].warnings
 
     def save(done: Sequence[Scan]) -> None:

@@ -80,6 +80,8 @@ def page(browser: Any, server: Running) -> Iterator[Any]:
 
 def open_viewer(page: Any, phantom: Path) -> None:
     page.goto("/")
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Sex").select_option("female")
     page.set_input_files("#files", str(phantom))
     page.locator("#rows .state.done").wait_for()
     page.get_by_role("link", name="Open", exact=True).click()
@@ -90,6 +92,8 @@ def test_upload_wait_look_and_click_a_nodule(page: Any, phantom: Path, server: R
     open_viewer(page, phantom)
     assert page.locator("#patient").inner_text() == HTML
     assert page.title() == "Viewer - lungscreen"
+    case = server.folder / "server/cases" / page.url.partition("case=")[2]
+    assert '"sex": "female"' in (case / "options.json").read_text()
     assert "Doe" not in page.url + server.log.read_text()
     result = server.client.get(f"/api/v1/cases/{page.url.partition('case=')[2]}/result").json()["scans"][0]
     sync_api.expect(page.locator("#range")).to_contain_text("Not a confidence interval")

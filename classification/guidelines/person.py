@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from runs.checks import between
-from runs.csv_text import printable, read_lines
 from runs.entry import UsageError
 
 SEXES = ("female", "male")
@@ -57,6 +56,8 @@ def read_persons(path: Path) -> dict[str, Person]:
         FileNotFoundError: no such file.
         UsageError: no column `id`, a patient twice, or a cell that is none of what `Person` takes.
     """
+    from runs.csv_text import printable, read_lines  # pandas, which the server's own process does without
+
     table = read_lines(path, ("id",), ("id", *(f.name for f in fields(Person))))
     found: dict[str, Person] = {}
     for line, row in table.iterrows():
@@ -65,13 +66,18 @@ def read_persons(path: Path) -> dict[str, Person]:
         if row["id"] in found:
             raise UsageError(f"{where}: every patient once, {row['id']} is there twice")
         try:
-            found[row["id"]] = _person(cells)
+            found[row["id"]] = person_of(cells)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None
     return found
 
 
-def _person(cells: Mapping[str, str]) -> Person:
+def person_of(cells: Mapping[str, str]) -> Person:
+    """Of text by field; what is empty or missing is not known.
+
+    Raises:
+        UsageError: text that is none of what `Person` takes.
+    """
     sex = cells.get("sex", "").lower()
     sex = next((s for s in SEXES if sex and s.startswith(sex)), sex)
     history, emphysema = (_answer(name, cells.get(name, "")) for name in ("family_history", "emphysema"))

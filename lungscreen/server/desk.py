@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from lungscreen.server.access import Access
 from lungscreen.server.jobs.cases import FINISHED, Case, Cases, State
 from lungscreen.server.jobs.folders import RESULT, Folders
+from lungscreen.server.jobs.options import CaseOptions, options_of
 from lungscreen.server.jobs.pool import Pool
 from lungscreen.server.metrics import Metrics
 from lungscreen.server.problems import ProblemError
@@ -102,17 +103,18 @@ class Desk:
             if (await run_in_threadpool(self.cases.counts))[State.QUEUED] >= settings.queue:
                 raise ProblemError(429, "queue_full", "too many cases wait; try again later", RETRY)
             received = await receive(stream, content_type, folder, settings)
-            case, new = await run_in_threadpool(self._admit, folder, received)
+            case, new = await run_in_threadpool(self._admit, folder, received, options_of(received.fields))
         finally:
             self._uploads -= 1
             await run_in_threadpool(self.folders.drop, folder)
         return received, case, new
 
-    def _admit(self, folder: Path, received: Received) -> tuple[Case, bool]:
+    def _admit(self, folder: Path, received: Received, options: CaseOptions) -> tuple[Case, bool]:
+        name = options.name(received.name)
         with self._pairing:
-            before = self.cases.get(received.name)
-            self.folders.admit(folder, received.name)
-            case = self.cases.add(received.name, received.files, received.bytes)
+            before = self.cases.get(name)
+            self.folders.admit(folder, name, options)
+            case = self.cases.add(name, received.files, received.bytes)
         self.pool.wake()
         return case, before is None or before.number != case.number
 

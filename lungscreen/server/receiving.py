@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MB = 1024**2
 NAME_LENGTH = 16
-# Fields that are no files: nobody asks for any.
+# Of all fields that are no files together.
 MOST_TEXT = 64 * 1024
 
 
@@ -38,11 +38,13 @@ class Received:
         name: 32 hex digits of the checksum of all contents, in no order.
         files: how many there were.
         bytes: their sizes, added up.
+        fields: text of the parts that are no files, by their names.
     """
 
     name: str
     files: int
     bytes: int
+    fields: Mapping[str, str]
 
 
 async def receive(
@@ -101,6 +103,7 @@ class _Upload:
         self.folder, self.settings, self.kinds = folder, settings, kinds
         self.size, self.text, self.digests = 0, 0, list[str]()
         self.known = False
+        self.fields, self.field = dict[str, bytes](), ""
         self.header, self.value, self.is_file = b"", b"", False
         self.handle: BinaryIO | None = None
         self.digest = hashlib.sha256()
@@ -132,7 +135,8 @@ class _Upload:
         if not self.known:
             raise ProblemError(415, "not_dicom", f"none of the files is a {self.kinds.words}")
         name = hashlib.sha256("\n".join(sorted(self.digests)).encode()).hexdigest()[:32]
-        return Received(name, len(self.digests), self.size)
+        fields = {key: text.decode(errors="replace") for key, text in self.fields.items()}
+        return Received(name, len(self.digests), self.size, fields)
 
     def close(self) -> None:
         if self.handle is not None:
@@ -149,11 +153,14 @@ class _Upload:
 
     def _header_end(self) -> None:
         if self.header.lower() == b"content-disposition":
-            self.is_file = b"filename" in parse_options_header(self.value)[1]
+            told = parse_options_header(self.value)[1]
+            self.is_file, self.field = b"filename" in told, told.get(b"name", b"").decode(errors="replace")
         self.header, self.value = b"", b""
 
     def _headers_finished(self) -> None:
         if not self.is_file:
+            self._count(len(self.field))
+            self.fields[self.field] = b""
             return
         if len(self.digests) >= self.settings.upload_files:
             raise ProblemError(413, "too_many_files", f"at most {self.settings.upload_files} files in one upload")
@@ -162,9 +169,8 @@ class _Upload:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self.handle is None:
-            self.text += end - start
-            if self.text > MOST_TEXT:
-                raise ProblemError(413, "too_large", "fields that are no files are not expected")
+            self._count(end - start)
+            self.fields[self.field] += data[start:end]
             return
         self.size += end - start
         if self.size > self.settings.upload_mb * MB:
@@ -172,6 +178,11 @@ class _Upload:
         part = memoryview(data)[start:end]
         self.digest.update(part)
         self.handle.write(part)
+
+    def _count(self, more: int) -> None:
+        self.text += more
+        if self.text > MOST_TEXT:
+            raise ProblemError(413, "too_large", f"fields that are no files hold at most {MOST_TEXT // 1024} kB")
 
     def _end(self) -> None:
         if self.handle is None:

@@ -7,6 +7,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from lungscreen.server.jobs.options import CaseOptions
+
 RESULT = "result.json"
 # Beside the voxels of a scan.
 HEAT = "heat.json"
@@ -57,13 +59,14 @@ class Folders:
         folder.mkdir(mode=0o700)
         return folder
 
-    def admit(self, received: Path, name: str) -> None:
+    def admit(self, received: Path, name: str, options: CaseOptions) -> None:
         """Make a received folder the input of a case; of one that has an input it is dropped."""
         case = self.case(name)
         case.mkdir(mode=0o700, exist_ok=True)
         if not (case / "input").exists():
+            options.write(case)
             received.rename(case / "input")
-        # Else it has one, of the same content.
+        # Else it has one, of the same content and options.
 
     def drop(self, received: Path) -> None:
         """Remove a received folder, if it is still there."""

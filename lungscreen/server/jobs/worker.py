@@ -31,6 +31,7 @@ from lungscreen.analysing import analyse
 from lungscreen.pipeline import Analysis, Pipeline
 from lungscreen.server.jobs.folders import RESULT
 from lungscreen.server.jobs.heat import write_heat
+from lungscreen.server.jobs.options import read_options
 from lungscreen.server.jobs.results import case_result, scan_result, write_volume
 from preprocessing.intake.archive import give_back
 from preprocessing.intake.find import find_scans
@@ -93,7 +94,7 @@ def analyse_case(folder: Path, pipeline: Pipeline, key_images: int, say: Any) ->
     if not (result / RESULT).exists():
         shutil.rmtree(work, ignore_errors=True)
         search = replace(pipeline.search, prepared=cache / "prepared", candidates=cache / "candidates")
-        _fill(work, folder / "input", replace(pipeline, search=search), key_images, say)
+        _fill(work, folder, replace(pipeline, search=search), key_images, say)
         work.rename(result)
     shutil.rmtree(cache, ignore_errors=True)
     scans = json.loads((result / RESULT).read_text(encoding="utf-8"))["scans"]
@@ -109,9 +110,10 @@ def analyse_case(folder: Path, pipeline: Pipeline, key_images: int, say: Any) ->
     }
 
 
-def _fill(work: Path, source: Path, pipeline: Pipeline, key_images: int, say: Any) -> None:
+def _fill(work: Path, folder: Path, pipeline: Pipeline, key_images: int, say: Any) -> None:
     say({"step": "reading headers", "done": 0, "of": 0})
-    scans = find_scans(source)
+    options, scans = read_options(folder), find_scans(folder / "input")
+    pipeline = replace(pipeline, anyone=options.person)
     whole = sum(scan.refused is None for scan in scans)
     read: dict[str, dict[str, Any]] = {}
 
@@ -123,7 +125,7 @@ def _fill(work: Path, source: Path, pipeline: Pipeline, key_images: int, say: An
         say({"step": "analysing", "done": len(read), "of": whole})
 
     say({"step": "analysing", "done": 0, "of": whole})
-    done = analyse(pipeline, scans, work, key_images, seen, dicom=DICOM)
+    done = analyse(pipeline, scans, work, key_images, seen, dicom=DICOM, dicom_images=options.dicom_images)
     write_json(work / RESULT, case_result(done, read))
 
 

@@ -12,6 +12,7 @@ from lungscreen.server.access import COOKIE
 from lungscreen.server.desk import Desk
 from lungscreen.server.jobs.cases import State
 from lungscreen.server.jobs.folders import HEAT
+from lungscreen.server.jobs.options import FIELDS
 from lungscreen.server.problems import ProblemError, answers
 from lungscreen.server.web.answers import (
     CaseList,
@@ -43,7 +44,8 @@ UPLOAD_BODY = {
                     "type": "object",
                     "required": ["files"],
                     "properties": {
-                        "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+                        "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
+                        **{name: {"type": "string", "description": words} for name, words in FIELDS.items()},
                     },
                 }
             }
@@ -99,7 +101,10 @@ def _add_cases(router: APIRouter, desk: Desk) -> None:
         responses={200: {"model": CaseOut, "description": "known already"}, **answers(408, 413, 415, 422, 429, 507)},
     )
     async def upload(request: Request, response: Response) -> CaseOut:
-        """Upload a zip, DICOM files or an image file; the same content again is the same case (200)."""
+        """Upload a zip, DICOM files or an image file; the same content with the same options is the same case (200).
+
+        The other fields go with the files, all optional: of the person, for Brock's models, and what else is wanted.
+        """
         length = request.headers.get("content-length", "")
         stated = int(length) if length.isdecimal() else None
         new, case = await desk.take(request.stream(), request.headers.get("content-type", ""), stated)

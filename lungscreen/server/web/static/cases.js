@@ -92,7 +92,7 @@ async function upload(files) {
   byId("said").textContent = "";
   byId("sending").hidden = false;
   byId("sending-words").textContent = `Sending ${files.length} file(s), ${megabytes(total)}`;
-  const sent = send(files, (loaded, all) => { byId("sending-bar").value = all ? loaded / all : 0; });
+  const sent = send(files, (loaded, all) => { byId("sending-bar").value = all ? loaded / all : 0; }, "/cases", new FormData(byId("options")));
   byId("stop").onclick = sent.stop;
   try {
     const item = await sent.done;
@@ -112,6 +112,7 @@ for (const [button, input] of [["choose-files", "files"], ["choose-folder", "fol
     byId(input).value = "";
   });
 }
+byId("options").addEventListener("submit", (event) => event.preventDefault());
 takeDrops(byId("drop"), upload);
 byId("newer").addEventListener("click", () => { offset = Math.max(0, offset - PAGE); refresh(); });
 byId("older").addEventListener("click", () => { offset += PAGE; refresh(); });

@@ -2,10 +2,11 @@
 
 import { ROOT, refusal } from "./api.js";
 
-/** Send files in one request. Returns { done: promise of the answer, stop: function }. */
-export function send(files, progress, path = "/cases") {
+/** Send files, and options in the fields of a form, in one request. Returns { done: promise of the answer, stop: function }. */
+export function send(files, progress, path = "/cases", options = new FormData()) {
   const request = new XMLHttpRequest();
   const form = new FormData();
+  for (const [name, value] of options) if (value !== "") form.append(name, value);
   for (const file of files) form.append("files", file);
   const done = new Promise((resolve, reject) => {
     request.upload.addEventListener("progress", (event) => progress(event.loaded, event.total));
