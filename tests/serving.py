@@ -76,12 +76,19 @@ def waiting_server(settings: ServerSettings) -> Iterator[str]:
 
 
 class Running:
-    """`python -m lungscreen.server` with networks that know nothing, in a folder that outlives it."""
+    """`python -m lungscreen.server` in a folder that outlives it.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    Args:
+        folder: of the server and of the networks.
+        options: of the server.
+        tiny: networks that know nothing in the place of the shipped ones.
+    """
+
+    def __init__(self, folder: Path, *options: str, tiny: bool = True) -> None:
         self.folder, self.port = folder, free_port()
         weights = [f"weights={tiny_detector(folder)}", f"classifier={tiny_classifier(folder, members=2)}"]
-        given = [f"folder={folder / 'server'}", f"port={self.port}", "free_mb=0", "key_images=1", *weights, *options]
+        weights = [*weights, "key_images=1"] if tiny else []
+        given = [f"folder={folder / 'server'}", f"port={self.port}", "free_mb=0", *weights, *options]
         self.command = [sys.executable, "-m", "lungscreen.server", *given]
         self.log = folder / "server.log"
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)

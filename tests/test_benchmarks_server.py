@@ -1,0 +1,28 @@
+"""The load bench runs and says what became of its uploads."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("httpx")
+
+from tests.serving import ROOT
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc")
+def test_the_load_bench_counts_every_upload() -> None:
+    command = [sys.executable, "-m", "benchmarks.server.load", "--uploads", "3"]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    answered = re.findall(r"(\d+) x 202", said)
+    refused = re.findall(r"(\d+) x 429 busy", said)
+    assert sum(map(int, answered + refused)) == 3
+    assert f"cases: {answered[0]} done\n" in said
+    assert 0 < float(re.search(r"memory at once: ([\d.]+) GiB", said)[1]) < 64
+    assert len(re.findall(r"^/\S* +\d+ +\d+\.\d{3} +\d+\.\d{3}$", said, re.M)) == 3
