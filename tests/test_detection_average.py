@@ -68,6 +68,7 @@ def biased(folder: Path, name: str, bias: float) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_coarser_levels_may_have_weights_of_their_own(tmp_path: Path) -> None:
     blind, seeing = biased(tmp_path, "blind", -20.0), biased(tmp_path, "seeing", 1.0)
     hu = np.full((48, 48, 48), -850, np.int16)

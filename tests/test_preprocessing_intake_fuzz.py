@@ -19,11 +19,12 @@ import pytest
 import SimpleITK as sitk
 
 from preprocessing.intake.formats.affine import geometry_of
-from preprocessing.intake.headers import Slice, is_ct_image, owner_of, quiet_pydicom, read_header, slices_of
+from preprocessing.intake.headers import Slice, quiet_pydicom, read_header, slices_of
 from preprocessing.intake.images import READERS, check_image
 from preprocessing.intake.scan import Reason, ScanError
 from preprocessing.intake.series.acquisitions import parts_of
 from preprocessing.intake.series.collected import Series
+from preprocessing.intake.series.told import told_by
 from preprocessing.intake.stack import stack_of
 from preprocessing.intake.tags import MAX_INTERCEPT, MAX_SLOPE
 from tests import fuzz_headers as fuzz
@@ -65,14 +66,14 @@ def outcome(images: list[Slice]) -> str:
 
 def of_dicom(dataset: object, path: Path) -> str:
     try:
-        owner_of(dataset)
-        is_ct_image(dataset)
-        series = Series("x")
-        series.note(dataset)
-        for image in slices_of(dataset, path):
-            sound(image)
+        told = told_by(dataset, path)
     except ScanError as error:
         return error.reason
+    Series("x").take(path, told)
+    if isinstance(told.found, ScanError):
+        return told.found.reason
+    for image in told.found:
+        sound(image)
     return "read"
 
 

@@ -71,13 +71,18 @@ def told_of(path: Path) -> Told | ScanError | None:
                 if path.suffix.lower() in DICOM_ENDINGS:
                     return ScanError(Reason.NOT_DICOM, "a file is named like DICOM and is none")
                 return None
-            patient, uid = owner_of(dataset)
+            return told_by(dataset, path)
         except Exception as error:
             return known(error)
-        return _told(dataset, path, patient, uid)
 
 
-def _told(dataset: Dataset, path: Path, patient: str, uid: str) -> Told:
+def told_by(dataset: Dataset, path: Path) -> Told:
+    """What a header says; a fault of its image stands in `found`.
+
+    Raises:
+        ScanError: `bad_value`: it does not say whose it is.
+    """
+    patient, uid = owner_of(dataset)
     found: ScanError | list[Slice]
     try:
         found = slices_of(dataset, path)
