@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,19 @@ def write_confusion(path: Path, figures: dict[str, Any]) -> None:
     axes.set_xticklabels(CLASSES)
     axes.set_yticklabels(CLASSES)
     axes.set_title("Grouped split, answers out of fold")
+    _save(figure, path)
+
+
+def write_roc(path: Path, curves: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any], float]]) -> None:
+    """A curve a class against the others: false positive rate, sensitivity and area by name."""
+    figure = Figure(figsize=(5, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for name, (x, y, area) in curves.items():
+        axes.plot(x, y, label=f"{name}, AUC {area:.3f}")
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+    axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
+    axes.set_title("Grouped split, answers out of fold")
+    axes.legend(loc="lower right")
     _save(figure, path)
 
 

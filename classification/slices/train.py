@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from tqdm import tqdm
 
+from classification.slices.answers import ANSWERS, write_answers
 from classification.slices.engine import Labels, Views, fit_network, probabilities
 from classification.slices.figures import figures_of
 from classification.slices.files import CLASSES, Slice, find_slices, read_slice
@@ -22,7 +22,6 @@ from classification.slices.groups import grouped_folds, groups_of, nearest, rand
 from classification.slices.pictures import write_confusion, write_heat_maps
 from classification.slices.settings import SliceTrainSettings
 from classification.slices.views import view_of
-from runs.csv_text import write_csv
 from runs.entry import UsageError, run
 from runs.lock import held
 from runs.seeds import stream
@@ -40,7 +39,7 @@ WARNING = (
 
 
 def train(settings: SliceTrainSettings) -> Path:
-    """Write weights, their card, `predictions.csv` of the grouped split and pictures; returns the path of the weights.
+    """Write weights, their card, the answers out of fold and pictures; returns the path of the weights.
 
     A run that was cut goes on where it stopped; a finished one keeps its weights.
 
@@ -101,17 +100,19 @@ def _train_on(slices: list[Slice], settings: SliceTrainSettings) -> Path:
         splits["random"] = random_folds(labels, settings.folds, stream("classification.slices.folds", settings.seed))
     for name, folds in splits.items():
         check_folds(labels, folds, settings.folds, name)
-    answers, figures = {}, {}
+    answers, neighbours, figures = {}, {}, {}
     for number, (name, folds) in enumerate(splits.items()):
         first = number * settings.folds
         answers[name] = _out_of_fold(views, labels, groups, folds, settings, first, settings.out / name)
+        neighbours[name] = nearest(thumbs, labels, folds)
         drawn = groups if name == "grouped" else None
         figures[name] = {
             "network": figures_of(labels, answers[name].argmax(1), drawn, settings.bootstrap),
-            "nearest_neighbour": figures_of(labels, nearest(thumbs, labels, folds), drawn, settings.bootstrap),
+            "nearest_neighbour": figures_of(labels, neighbours[name], drawn, settings.bootstrap),
         }
     network = fit_network(views, labels, groups, settings, len(splits) * settings.folds, settings.out)
-    _write_answers(settings.out, slices, groups, splits["grouped"], answers["grouped"])
+    for name, folds in splits.items():
+        write_answers(settings.out / ANSWERS[name], slices, groups, folds, answers[name], neighbours[name])
     write_confusion(settings.out / "confusion.png", figures["grouped"]["network"])
     write_heat_maps(settings.out / "heat_maps.png", network, views, labels, answers["grouped"])
     write_json(settings.out / "figures.json", figures)
@@ -154,23 +155,6 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
             yield f"{split:8} {name.replace('_', ' '):18} {accuracy:22} {f1}"
     if "random" in figures:
         yield f"warning: {WARNING}"
-
-
-def _write_answers(
-    out: Path, slices: list[Slice], groups: Labels, folds: Labels, answers: npt.NDArray[np.float64]
-) -> None:
-    columns = {name: [f"{p:.6f}" for p in answers[:, i]] for i, name in enumerate(CLASSES)}
-    frame = pd.DataFrame(
-        {
-            "file": [f"{s.path.parent.name}/{s.path.name}" for s in slices],
-            "label": [CLASSES[s.label] for s in slices],
-            "group": groups,
-            "fold": folds,
-            **columns,
-            "predicted": [CLASSES[i] for i in answers.argmax(1)],
-        }
-    )
-    write_csv(out / "predictions.csv", frame)
 
 
 def _card(settings: SliceTrainSettings, labels: Labels, groups: Labels, figures: dict[str, Any]) -> dict[str, Any]:
