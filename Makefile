@@ -12,7 +12,7 @@ DICOM := $(if $(findstring dicom=true,$(ARGS)),.venv/.dicom)
 export INPUT OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help detect classify eda serve track test test-slow lint format bench bench-detection clean
+.PHONY: help detect classify eda serve track repro test test-slow lint format bench bench-detection clean
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/:.*  ## /\t/' | expand -t 12
@@ -36,10 +36,13 @@ track: .venv/.track  ## look at trainings with logger=mlflow: make track OUT=fol
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 		.venv/bin/mlflow ui --workers 1 --backend-store-uri "sqlite:///$$(realpath "$$OUT")/mlflow.db" $(ARGS)
 
+repro: .venv/.pipeline  ## the phantom experiment of dvc.yaml, or what of it a change concerns
+	@PATH="$$(realpath .venv/bin):$$PATH" dvc repro $(ARGS)
+
 test: .venv/.dev  ## the quick tests
 	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
 
-test-slow: .venv/.all  ## the slow tests, with MLflow, idc-index, ONNX Runtime, OpenVINO, Jupyter kernels (800 MB)
+test-slow: .venv/.all  ## the slow tests, with MLflow, DVC, idc-index, ONNX Runtime, OpenVINO, Jupyter kernels (800 MB)
 	@$(PY) -m pytest -q -n auto -m slow $(ARGS)
 
 lint: .venv/.dev  ## ruff, mypy --strict, the layers
@@ -86,6 +89,10 @@ clean:  ## remove the environment and what tools left
 	$(PIP_INSTALL) -e '.[track]'
 	@touch $@
 
+.venv/.pipeline: .venv/.core
+	$(PIP_INSTALL) -e '.[pipeline]'
+	@touch $@
+
 .venv/.all: .venv/.dev
-	$(PIP_INSTALL) -e '.[dev,browser,download,notebook,onnx,openvino,track]'
+	$(PIP_INSTALL) -e '.[dev,browser,download,notebook,onnx,openvino,pipeline,track]'
 	@touch $@
