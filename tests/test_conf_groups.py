@@ -45,7 +45,7 @@ OPTIONS = {
         "sampling": {"hybrid"}, "optimizer": {"adamw"},
         "validation": {"none", "froc"},
         "experiment": {
-            "compact_context", "compact_large", "compact_marked", "compact_masses", "compact_thick", "detector_smoke",
+            "compact_context", "compact_fine", "compact_large", "compact_marked", "compact_masses", "compact_thick", "detector_smoke",
             "luna16", "lidc",
         },
     },
