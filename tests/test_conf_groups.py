@@ -45,8 +45,8 @@ OPTIONS = {
         "sampling": {"hybrid"}, "optimizer": {"adamw"},
         "validation": {"none", "froc"},
         "experiment": {
-            "compact_context", "compact_fine", "compact_large", "compact_marked", "compact_masses", "compact_thick", "detector_smoke",
-            "luna16", "lidc",
+            "compact_context", "compact_fine", "compact_large", "compact_marked", "compact_masses", "compact_thick",
+            "detector_smoke", "luna16", "lidc",
         },
     },
     "classification": BOTH | {
