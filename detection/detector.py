@@ -26,7 +26,7 @@ from runs.entry import UsageError
 from runs.training.weights import load_weights, misfit
 
 SHIPPED = Path(__file__).parent / "weights"
-DEFAULT_KIND, DEFAULT_WEIGHTS = "compact", "compact-v4"
+DEFAULT_KIND, DEFAULT_WEIGHTS = "compact", "compact-v5"
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ def test_resume_false_begins_again_with_the_folds_too(tmp_path: Path) -> None:
 def test_shipped_experiment_composes() -> None:
     made = compose_settings(TrainSettings, "classification_train", ["experiment=nodule_mil"])
     assert made.experiment == "nodule_mil"
-    assert (made.bag.kind, made.patients.detector) == ("leaky_noisy_or", "compact-v4")
+    assert (made.bag.kind, made.patients.detector) == ("leaky_noisy_or", "compact-v5")
     assert made.trainer.steps == 850
     assert tuple(made.model.widths) == (16, 32, 64, 96)
     assert tuple(made.data.held_out_scans) == ("CCMD-normal001", "TCGA-DE-A4MA")
