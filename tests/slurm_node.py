@@ -97,7 +97,12 @@ def start_munge() -> Path | None:
 
 
 def stop(pid_file: Path) -> None:
-    subprocess.run(["kill", pid_file.read_text().strip()], check=False)
+    """Ends a daemon and waits until it is gone: on its way out it removes the file that the next one writes."""
+    pid = pid_file.read_text().strip()
+    subprocess.run(["kill", pid], check=False)
+    until = time.monotonic() + 30
+    while Path("/proc", pid).exists() and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def await_idle() -> None:

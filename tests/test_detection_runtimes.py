@@ -96,9 +96,11 @@ def test_a_network_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         patched.setattr(exported, "_export", lambda *_: pytest.fail("exported again"))
         load_detector(weights, settings)
     assert entry.read_bytes() == made
-    # The shipped weights have a file of their own.
-    load_detector(None, settings)
+    # Other weights have a file of their own; of the shipped detector's two networks the second is compact-v4's.
+    load_detector("compact-v4", settings)
     assert len(list(cache_folder("runtimes").iterdir())) == 2
+    load_detector("compact-v5", settings)
+    assert len(list(cache_folder("runtimes").iterdir())) == 3
 
 
 @pytest.mark.parametrize(
