@@ -195,7 +195,6 @@ def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
         raise ScanError(Reason.BAD_VALUE, "ImageOrientationPatient must be two orthogonal unit vectors")
     if min(between_rows, between_columns) <= 0 or min(rows, columns) < 2:
         raise ScanError(Reason.BAD_VALUE, "PixelSpacing, Rows and Columns must be positive")
-    told = (values,) if values is dataset else (values, dataset)
     (slope,), (intercept,) = numbers(values, "RescaleSlope", 1), numbers(values, "RescaleIntercept", 1)
     if not 0 < slope <= MAX_SLOPE or abs(intercept) > MAX_INTERCEPT:
         wanted = f"RescaleSlope must lie in 0..{MAX_SLOPE:g} and RescaleIntercept within {MAX_INTERCEPT:g}"
@@ -212,9 +211,17 @@ def _slice(dataset: Dataset, values: Dataset, path: Path, frame: int) -> Slice:
         padding=_padding(dataset),
         tilt_deg=float(dataset.get("GantryDetectorTilt") or 0),
         localiser=False,
-        marks=tuple(str(next(filter(None, (part.get(tag) for part in told)), "")) for tag in SPLIT_TAGS),
+        marks=tuple(_mark(dataset, values, tag) for tag in SPLIT_TAGS),
         instance=_instance(dataset),
     )
+
+
+def _mark(dataset: Dataset, values: Dataset, tag: str) -> str:
+    """A tag of the frame, else of its file; of classic headers they are one, and asked once."""
+    value = values.get(tag)
+    if not value and values is not dataset:
+        value = dataset.get(tag)
+    return str(value or "")
 
 
 def _check_bits(dataset: Dataset) -> None:
