@@ -19,17 +19,11 @@ from playwright import sync_api
 from classification.slices.shipped import shipped_worth
 from phantom.chest import ChestSettings
 from phantom.make import make_cohort
+from tests.browsing import CHROMIUM, LONG, browsing, drawn, open_page, slices
 from tests.serving import Running
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
-ARGUMENTS = [
-    "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 HTML = "<img src=x onerror=document.title='owned'>"
-LONG = 300_000
 
 
 @pytest.fixture(scope="module")
@@ -58,24 +52,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with browsing() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
 def page(browser: Any, server: Running) -> Iterator[Any]:
     """A window of 1280 px in which nothing goes wrong and nobody else is called."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, base_url=f"http://127.0.0.1:{server.port}")
-    page.set_default_timeout(LONG)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("request", lambda request: None if str(server.port) in request.url else wrong.append(request.url))
-    yield page
-    page.close()
-    assert wrong == []
+    with open_page(browser, server.port) as page:
+        yield page
 
 
 def open_viewer(page: Any, phantom: Path) -> None:
@@ -146,15 +131,6 @@ def test_the_heat_maps_come_when_they_are_wanted_and_say_what_they_are(
     page.keyboard.press("h")
     page.wait_for_timeout(200)
     assert (drawn(axial), len(asked)) == (hot, 2)
-
-
-def drawn(canvas: Any) -> str:
-    """What is on a canvas, whatever frame it has."""
-    return str(canvas.evaluate("canvas => canvas.toDataURL()"))
-
-
-def slices(canvas: Any) -> int:
-    return int(canvas.get_attribute("aria-label").rpartition(" ")[2])
 
 
 def test_what_is_read_and_measured_is_where_the_scan_has_it(page: Any, phantom: Path, server: Running) -> None:

@@ -29,6 +29,7 @@ from detection.detector import load_detector
 from detection.pictures.key_images import file_stem
 from lungscreen.analysing import analyse
 from lungscreen.pipeline import Analysis, Pipeline
+from lungscreen.priors import find_priors
 from lungscreen.server.jobs.folders import RESULT
 from lungscreen.server.jobs.heat import write_heat
 from lungscreen.server.jobs.options import read_options
@@ -113,7 +114,8 @@ def analyse_case(folder: Path, pipeline: Pipeline, key_images: int, say: Any) ->
 def _fill(work: Path, folder: Path, pipeline: Pipeline, key_images: int, say: Any) -> None:
     say({"step": "reading headers", "done": 0, "of": 0})
     options, scans = read_options(folder), find_scans(folder / "input")
-    pipeline = replace(pipeline, anyone=options.person)
+    # Of two studies of one patient the later one is compared with the earlier one.
+    pipeline = replace(pipeline, anyone=options.person, priors=find_priors(None, None, scans))
     whole = sum(scan.refused is None for scan in scans)
     read: dict[str, dict[str, Any]] = {}
 

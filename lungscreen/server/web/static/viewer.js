@@ -183,7 +183,8 @@ async function open() {
   const asked = new URLSearchParams(location.search);
   const caseId = asked.get("case") ?? "";
   const [{ scans }, files] = await Promise.all([ask(`/cases/${caseId}/result`), ask(`/cases/${caseId}/files`)]);
-  const shown = scans.filter((scan) => scan.page);
+  // The latest study first.
+  const shown = scans.filter((scan) => scan.page).sort((a, b) => b.study_date.localeCompare(a.study_date));
   const scan = shown.find((found) => found.page === asked.get("scan")) ?? shown[0];
   const volume = await Volume.open(caseId, scan.page);
   let view = null;
