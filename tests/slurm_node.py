@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,9 @@ AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+AuthInfo=cred_expire=10
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
@@ -41,7 +45,8 @@ InactiveLimit=0
 KillWait=5
 MinJobAge=300
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=4000 State=UNKNOWN
-PartitionName=debug Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:2
+PartitionName=debug Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:2 PriorityTier=1
+PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=10
 """
 
 
@@ -120,3 +125,9 @@ def tasks() -> list[str]:
     command = ["squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i"]
     asked = subprocess.run(command, capture_output=True, text=True, check=True)
     return asked.stdout.split()
+
+
+def restarts() -> int:
+    """How often tasks were put back into the queue, all jobs together that Slurm remembers."""
+    asked = subprocess.run(["scontrol", "show", "job"], capture_output=True, text=True, check=True)
+    return sum(int(found) for found in re.findall(r"Restarts=(\d+)", asked.stdout))

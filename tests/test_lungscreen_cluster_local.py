@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from lungscreen.cluster.engine import engine_of
 from lungscreen.cluster.settings import ClusterSettings
 from runs.entry import UsageError, compose_settings
 from runs.seeds import stream
@@ -71,7 +73,7 @@ def test_a_mistake_in_the_options_is_said_once_and_not_tried_again(tmp_path: Pat
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("backend=kubernetes", "backend= must be one of local, slurm, dask; got kubernetes"),
+        ("backend=kubernetes", "backend= must be one of local, slurm, dask, ray; got kubernetes"),
         ("command=train", "command= must be one of classify, detect; got train"),
         ("shards=0", "shards must be at least 1"),
         ("slurm.minutes=0", "slurm.minutes must be at least 1"),
@@ -84,6 +86,19 @@ def test_wrong_options_are_refused(override: str, said: str) -> None:
     with pytest.raises(UsageError) as refused:
         compose_settings(ClusterSettings, "cluster", [override])
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("backend", "package", "extra"),
+    [("slurm", "submitit", "cluster"), ("dask", "dask", "cluster"), ("ray", "ray", "ray")],
+)
+def test_an_engine_that_is_not_installed_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    settings = compose_settings(ClusterSettings, "cluster", [f"backend={backend}", f"out={tmp_path}"])
+    with pytest.raises(UsageError, match=rf"backend={backend} is not installed: pip install 'lungscreen\[{extra}\]'"):
+        engine_of(settings)
 
 
 def test_the_numbers_stand_in_yaml() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import clusters
-from tests.slurm_node import slurm, tasks
+from tests.slurm_node import restarts, slurm, tasks
 
 __all__ = ["slurm"]  # a fixture
 
@@ -35,6 +35,29 @@ def test_cancelled_tasks_are_submitted_again_and_joined_to_the_bytes_of_one_run(
                     subprocess.run(["scancel", task], check=True)
         said = clusters.ended(started, 3000)
     assert "submitted again" in said
+    assert clusters.results(out) == whole
+    assert tasks() == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_tasks_that_are_preempted_or_warned_go_on_from_the_queue(tmp_path: Path) -> None:
+    whole = clusters.make_cohort(tmp_path, 6)
+    out = tmp_path / "out"
+    # Nothing is submitted again: what is lost here would stay lost.
+    small = ["slurm.cpus=1", "slurm.memory_gb=0", "slurm.minutes=30", "resubmit=0"]
+    with clusters.launched(tmp_path, "slurm", out, *small) as started:
+        clusters.await_records(out, 1, started)
+        # What comes before the time limit, and before preemption where Slurm is told to send it.
+        subprocess.run(["scancel", "--signal=USR2", tasks()[0]], check=True)
+        clusters.await_records(out, 3, started)
+        # A job of more weight takes the whole node: what runs there is put back into the queue.
+        urgent = ["sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true"]
+        subprocess.run(urgent, check=True, capture_output=True, cwd=tmp_path)
+        said = clusters.ended(started, 900)
+        again = restarts()
+    assert again >= 2
+    assert "submitted again" not in said
     assert clusters.results(out) == whole
     assert tasks() == []
 

@@ -49,9 +49,16 @@ def _dask(settings: ClusterSettings) -> Engine:
     return DaskEngine(settings.dask)
 
 
+def _ray(settings: ClusterSettings) -> Engine:
+    from lungscreen.cluster.on_ray import RayEngine
+
+    return RayEngine(settings.ray)
+
+
 # Only the one that is used is imported.
 _MAKERS: dict[str, Callable[[ClusterSettings], Engine]] = {
     "local": _local,
     "slurm": _slurm,
     "dask": _dask,
+    "ray": _ray,
 }

@@ -10,7 +10,7 @@ from preprocessing.journal.settings import Retry
 from runs.checks import above, at_least
 from runs.entry import UsageError
 
-BACKENDS = ("local", "slurm", "dask")
+BACKENDS = ("local", "slurm", "dask", "ray")
 COMMANDS = {"classify": "lungscreen.classify", "detect": "detection.detect"}
 # Said by the launcher itself, for each shard.
 OWN_OPTIONS = ("input", "out", "shard", "retry", "listing")
@@ -77,11 +77,33 @@ class DaskSettings:
 
 
 @dataclass(frozen=True)
+class RaySettings:
+    """A standing cluster of Ray, or one of its own.
+
+    Attributes:
+        address: `ray://host:10001` or `auto`; None: one is started here.
+        workers: shards at the same time, of the one that is started here.
+        cpus, gpus: of a shard.
+        deaths: how many workers may die under a shard before Ray gives it up for this round.
+    """
+
+    address: str | None
+    workers: int
+    cpus: int
+    gpus: int
+    deaths: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 1), ("cpus", 1), ("gpus", 0), ("deaths", 0)):
+            at_least(f"ray.{name}", getattr(self, name), least)
+
+
+@dataclass(frozen=True)
 class ClusterSettings:
     """What `lungscreen.cluster` takes.
 
     Attributes:
-        local, slurm, dask: of each engine.
+        local, slurm, dask, ray: of each engine.
         shards: into how many parts the cohort is split.
         resubmit: how often what is not finished is submitted again.
         poll_seconds: between two looks at how far it is.
@@ -97,6 +119,7 @@ class ClusterSettings:
     local: LocalSettings
     slurm: SlurmSettings
     dask: DaskSettings
+    ray: RaySettings
     shards: int
     resubmit: int
     poll_seconds: float
