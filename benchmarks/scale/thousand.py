@@ -18,21 +18,19 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 
 import lungscreen.classify
 from benchmarks.memory import family, proportional_kib
+from benchmarks.scale.processes import cpu_seconds
 from lungscreen.classify import Assessing, ClassifySettings
 from preprocessing.intake.scan import Scan
 from preprocessing.journal.folder import IDENTITY
 from preprocessing.journal.record import Answer
 from tests.chests import write_chest
 from tests.weights import tiny_classifier, tiny_detector
-
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Watch(threading.Thread):
             me, *workers = family(os.getpid())
             done = sum(path.name != IDENTITY for path in self.journal.glob("*.json"))
             held = tuple(proportional_kib(pid) / 1024 for pid in workers)
-            cpu = sum(os.times()[:4]) + sum(_cpu_seconds(pid) for pid in workers)
+            cpu = sum(os.times()[:4]) + sum(map(cpu_seconds, workers))
             self.samples.append(Sample(done, cpu, proportional_kib(me) / 1024, held))
 
 
@@ -159,15 +157,6 @@ def draw(samples: list[Sample], path: Path) -> None:
     right.plot(scans, [s.cpu_s for s in samples])
     right.set(xlabel="finished scans", ylabel="CPU s of all processes", ylim=(0, None))
     figure.savefig(path, dpi=100)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Of a process that runs and of its children that have ended."""
-    try:
-        fields: list[Any] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(map(int, fields[11:15])) / TICKS
 
 
 if __name__ == "__main__":
