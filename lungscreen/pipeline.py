@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from classification.assessment import PatientReport
 from classification.classifier import NoduleClassifier
-from classification.follow_up.applied import Prior, with_prior
+from classification.follow_up.applied import Followed, Prior, with_prior
 from classification.guidelines.applied import with_guidelines
 from classification.guidelines.person import Person
 from classification.measuring.bare_crop import is_bare, prepare_crop
@@ -35,12 +35,14 @@ class Analysis:
         candidates: of stage 1, or given; world LPS mm, best first.
         report: of stage 2.
         draw: what drew the outlines that were measured.
+        followed: the earlier scan that the report compares with, if there is one.
     """
 
     prepared: PreparedScan
     candidates: list[Candidate]
     report: PatientReport
     draw: Draw = outline
+    followed: Followed | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,14 +78,18 @@ class Pipeline:
             prepared = prepare_crop(scan) or prepare_scan(scan, cache=self.search.prepared)
             candidates, more = self._given(prepared)
             source = {"detector": "candidates given by the user"}
-        if any(warning.startswith(f"{NO_LUNGS}:") for warning in prepared.warnings):
-            raise ScanError(Reason.NO_LUNGS, "no lungs were found in the scan; without lungs there is no probability")
+        _check_lungs(prepared)
         warnings = (*prepared.warnings, *more)
         report = self.classifier.assess(prepared, candidates, scan.patient_id, warnings)
-        report = _of_nodules_alone(report) if is_bare(prepared) else self._followed(report, prepared, scan)
+        followed = None
+        if is_bare(prepared):
+            report = _of_nodules_alone(report)
+        else:
+            report, followed = self._followed(report, prepared, scan)
         report = with_guidelines(report, self.persons.get(scan.patient_id, self.anyone))
         provenance = {"lungscreen": version("lungscreen"), **source, **report.provenance}
-        return Analysis(prepared, candidates, replace(report, provenance=provenance), self.classifier.draw)
+        report = replace(report, provenance=provenance)
+        return Analysis(prepared, candidates, report, self.classifier.draw, followed)
 
     @property
     def made_by(self) -> dict[str, str]:
@@ -91,15 +97,19 @@ class Pipeline:
         detector = {} if self.given is not None else self.search.detector.provenance
         return {**detector, **self.classifier.provenance}
 
-    def _followed(self, report: PatientReport, prepared: PreparedScan, scan: Scan) -> PatientReport:
+    def _followed(
+        self, report: PatientReport, prepared: PreparedScan, scan: Scan
+    ) -> tuple[PatientReport, Followed | None]:
         """With what became of the nodules since the earlier scan, where there is one."""
         found = self.priors.of(scan)
         if found is None:
-            return report
+            return report, None
         try:
             before, candidates = self.search.run(found[0])
+            _check_lungs(before)
         except ScanError as error:
-            return replace(report, warnings=(*report.warnings, f"prior_unreadable: {error.reason}: {error.detail}"))
+            said = f"prior_unreadable: {error.reason}: {error.detail}"
+            return replace(report, warnings=(*report.warnings, said)), None
         return with_prior(report, prepared, Prior(before, candidates, found[1]), self.classifier.draw)
 
     def _gate_warnings(self) -> list[str]:
@@ -125,6 +135,11 @@ class Pipeline:
                 "box around the lungs, where nothing is assessed, and are left out"
             )
         return near, warnings
+
+
+def _check_lungs(prepared: PreparedScan) -> None:
+    if any(warning.startswith(f"{NO_LUNGS}:") for warning in prepared.warnings):
+        raise ScanError(Reason.NO_LUNGS, "no lungs were found in the scan; without lungs there is no probability")
 
 
 def _of_nodules_alone(report: PatientReport) -> PatientReport:

@@ -96,7 +96,8 @@ def test_grown_stable_and_new_nodules_of_a_moved_chest() -> None:
     current = seen([(now_mm[0], 18.0), (now_mm[1], 15.0), (now_mm[2], 15.0)], moved=True)
     before = [Candidate("1.2.1", PLACES[0], 12.0, 0.9), Candidate("1.2.1", PLACES[1], 15.0, 0.9)]
     after = [Candidate("1.2.2", place, d, 0.9) for place, d in zip(now_mm, (18.0, 15.0, 15.0), strict=True)]
-    report = with_prior(reported(current, after), current, Prior(prior, before, 200.0))
+    report, followed = with_prior(reported(current, after), current, Prior(prior, before, 200.0))
+    assert followed.found == (*before, None)
     grown, stable, new = (n.measurements for n in report.nodules)
     assert [m["change"] for m in (grown, stable, new)] == ["grown", "stable", "new"]
     # (18 / 12) ** 3 in 200 days: 200 * ln 2 / (3 ln 1.5) = 114; voxels of 3 mm measure it roughly.
@@ -115,6 +116,6 @@ def test_another_persons_scan_is_doubted() -> None:
     hu = np.where(other.lung_mask, -850, 40).astype(np.int16)
     other = PreparedScan(type(other.volume)(hu, other.volume.geometry, "9.9"), other.lung_mask, other.source_geometry)
     current = seen(moved=True)
-    report = with_prior(reported(current, []), current, Prior(other, [], math.nan))
+    report, _ = with_prior(reported(current, []), current, Prior(other, [], math.nan))
     assert [w.partition(":")[0] for w in report.warnings] == ["prior_differs", "prior_thick"]
     assert report.provenance["prior_days"] == "unknown"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 
 from lungscreen.classify import classify
 from lungscreen.priors import Priors, find_priors
@@ -76,3 +77,21 @@ def test_from_files_to_a_report_that_compares(tmp_path: Path) -> None:
     page = next(p for p in (tmp_path / "out" / "report").glob("*.html") if p.name != "index.html").read_text()
     assert "Since the earlier scan" in page
     assert "compared with the earlier CT" in page
+
+
+@pytest.mark.slow
+def test_an_earlier_scan_without_lungs_is_said_and_not_compared_with(tmp_path: Path) -> None:
+    for name in ("now", "before"):
+        (tmp_path / name).mkdir()
+        write_chest(tmp_path / name / "p.mha")
+    image = sitk.ReadImage(str(tmp_path / "before/p.mha"))
+    hu = sitk.GetArrayFromImage(image)
+    hu[hu == -850] = 40
+    hu[:20, :22] = -1000  # air enough for a chest CT, all of it outside
+    emptied = sitk.GetImageFromArray(hu)
+    emptied.CopyInformation(image)
+    sitk.WriteImage(emptied, str(tmp_path / "before/p.mha"))
+    asked = settings(tmp_path, tmp_path / "now")
+    assert classify(replace(asked, prior=tmp_path / "before", prior_days=100.0)) == 0
+    assert "prior_unreadable: no_lungs" in (tmp_path / "out" / "scans.csv").read_text()
+    assert "change" not in pd.read_csv(tmp_path / "out" / "nodules.csv").dropna(axis=1, how="all")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ from playwright import sync_api
 from classification.slices.shipped import shipped_worth
 from phantom.chest import ChestSettings
 from phantom.make import make_cohort
-from tests.browsing import CHROMIUM, LONG, browsing, drawn, open_page, slices
+from tests.browsing import CHROMIUM, LONG, axe_core, browsing, complaints, drawn, open_page, slices
 from tests.serving import Running
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
@@ -172,10 +170,7 @@ def test_axe_finds_nothing_to_complain_of(
     for path in (page.url, "/", "/slice", "/login"):
         page.goto(path)
         page.wait_for_selector('body[data-loaded="1.000"], #rows tr, #slice-title, #login')
-        page.evaluate(axe)
-        found = page.evaluate("axe.run()")
-        assert len(found["passes"]) > 10
-        assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == [], path
+        assert complaints(page, axe) == [], path
     context.close()
 
 
@@ -205,14 +200,3 @@ def test_what_is_no_slice_is_refused_in_words(browser: Any, server: Running, tmp
     page.set_input_files("#file", str(tmp_path / "words"))
     sync_api.expect(page.locator("#said")).to_have_text("Not taken: none of the files is a PNG, JPEG or DICOM slice")
     page.close()
-
-
-def axe_core(folder: Path) -> str:
-    """axe as npm has it; it is no part of the product."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("needs npm")
-    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
-    if subprocess.run(command, check=False, capture_output=True, timeout=120).returncode:
-        pytest.skip("npm has no axe-core for us")
-    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import numpy as np
 from classification.assessment import PatientReport
 from classification.follow_up.growth import change_of, doubling_time
 from classification.follow_up.matching import match
-from classification.follow_up.registration import register
+from classification.follow_up.registration import Registration, register
 from classification.measurements import measurements
 from classification.measuring.outline import Draw, outline
 from detection.candidate import Candidate
@@ -40,8 +40,25 @@ class Prior:
     days: float
 
 
-def with_prior(report: PatientReport, prepared: PreparedScan, prior: Prior, draw: Draw = outline) -> PatientReport:
-    """The report with what became of its nodules since `prior`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Followed:
+    """How a scan and an earlier one go together.
+
+    Attributes:
+        prior: the earlier one.
+        registration: from the scan to it.
+        found: for each nodule of the report what it was there; None: not found.
+    """
+
+    prior: Prior
+    registration: Registration
+    found: tuple[Candidate | None, ...]
+
+
+def with_prior(
+    report: PatientReport, prepared: PreparedScan, prior: Prior, draw: Draw = outline
+) -> tuple[PatientReport, Followed]:
+    """The report with what became of its nodules since `prior`, and how the two scans go together.
 
     Nodules found again have `change`, `prior_mean_diameter_mm`, `prior_volume_mm3` and, where the days are known,
     `doubling_days` with `doubling_days_low` and `doubling_days_high`; those not found where the earlier scan shows
@@ -77,7 +94,9 @@ def with_prior(report: PatientReport, prepared: PreparedScan, prior: Prior, draw
         "prior_correlation": f"{registration.correlation:.3f}",
     }
     warnings = (*report.warnings, *_doubts(prepared, prior, registration.correlation))
-    return replace(report, nodules=tuple(nodules), provenance=provenance, warnings=warnings)
+    found = tuple(None if index is None else prior.candidates[index] for index in matches)
+    followed = Followed(prior, registration, found)
+    return replace(report, nodules=tuple(nodules), provenance=provenance, warnings=warnings), followed
 
 
 def _since(now: Measured, then: Measured, days: float) -> Measured:

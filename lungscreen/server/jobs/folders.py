@@ -12,6 +12,7 @@ from lungscreen.server.jobs.options import CaseOptions
 RESULT = "result.json"
 # Beside the voxels of a scan.
 HEAT = "heat.json"
+PRIOR, PLACES = "prior.json", "prior.gz"
 
 
 @dataclass(frozen=True, slots=True)

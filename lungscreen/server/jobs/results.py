@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from classification.assessment import NoduleAssessment
+from classification.follow_up.applied import Followed
 from classification.measuring.bare_crop import is_bare
+from detection.candidate import Candidate
 from detection.pictures.key_images import file_stem
 from lungscreen.pipeline import Analysis
 from lungscreen.server import NOTICE
@@ -52,6 +54,8 @@ def scan_result(analysis: Analysis, shown: Geometry) -> dict[str, Any]:
     """
     report = analysis.report
     bare = is_bare(analysis.prepared)
+    was = analysis.followed.found if analysis.followed else [None] * len(report.nodules)
+    nodules = enumerate(zip(report.nodules, was, strict=True), 1)
     return {
         "cancer_probability": _number(report.cancer_probability),
         "cancer_least": _number(report.least),
@@ -61,7 +65,8 @@ def scan_result(analysis: Analysis, shown: Geometry) -> dict[str, Any]:
         "leak": _number(report.leak),
         "adds_up_to": report.adds_up_to,
         "provenance": dict(report.provenance),
-        "nodules": [_nodule(rank, nodule, shown) for rank, nodule in enumerate(report.nodules, 1)],
+        "prior": _prior(analysis.followed),
+        "nodules": [{**_nodule(rank, nodule, shown), "prior": _was(then)} for rank, (nodule, then) in nodules],
         "report": None if bare else f"report/{file_stem(report.series_uid)}.html",
     }
 
@@ -109,6 +114,20 @@ def _nodule(rank: int, nodule: NoduleAssessment, shown: Geometry) -> dict[str, A
             key: value if isinstance(value, str) else _number(value) for key, value in nodule.measurements.items()
         },
     }
+
+
+def _prior(followed: Followed | None) -> dict[str, Any] | None:
+    if followed is None:
+        return None
+    uid = followed.prior.prepared.volume.series_uid
+    days, correlation = followed.prior.days, followed.registration.correlation
+    return {"page": file_stem(uid), "series_uid": uid, "days": _number(days), "correlation": _number(correlation)}
+
+
+def _was(then: Candidate | None) -> dict[str, Any] | None:
+    if then is None:
+        return None
+    return {"center_mm": list(then.center_mm), "diameter_mm": _number(then.diameter_mm)}
 
 
 def _number(value: float | None) -> float | None:

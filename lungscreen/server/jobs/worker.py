@@ -30,6 +30,7 @@ from detection.pictures.key_images import file_stem
 from lungscreen.analysing import analyse
 from lungscreen.pipeline import Analysis, Pipeline
 from lungscreen.priors import find_priors
+from lungscreen.server.jobs.beside import write_places
 from lungscreen.server.jobs.folders import RESULT
 from lungscreen.server.jobs.heat import write_heat
 from lungscreen.server.jobs.options import read_options
@@ -123,6 +124,8 @@ def _fill(work: Path, folder: Path, pipeline: Pipeline, key_images: int, say: An
         volume, voxels = upright(read_volume(scan)), work / "volumes" / file_stem(scan.series_uid)
         write_volume(voxels, volume)
         write_heat(voxels, maps, analysis.prepared.volume.geometry, volume.geometry)
+        if analysis.followed is not None:
+            write_places(voxels, analysis.followed, volume.geometry)
         read[scan.series_uid] = scan_result(analysis, volume.geometry)
         say({"step": "analysing", "done": len(read), "of": whole})
 

@@ -97,6 +97,22 @@ class HeatOut(BaseModel):
     maps: list[HeatBox] = Field(description="of the first nodules")
 
 
+class PlacesOut(BaseModel):
+    """Where the voxels of a scan lie in its earlier one: a place for every so many of them."""
+
+    step_zyx: list[int] = Field(description="voxels of the viewer's grid between two places")
+    shape_zyx: list[int] = Field(description="of the places")
+
+
+class PriorOut(BaseModel):
+    """The earlier scan that a scan is compared with."""
+
+    page: str = Field(description="its own `page`")
+    series_uid: str
+    days: float | None = Field(description="from it to the scan; null: not known")
+    correlation: float | None = Field(description="of grey values within the lungs, after registration")
+
+
 class ScanOut(BaseModel):
     """A series that was found; of one that was refused only what its headers say, and why."""
 
@@ -117,8 +133,11 @@ class ScanOut(BaseModel):
     )
     cancer_least: float | None = Field(default=None, description=f"least {RANGE}")
     cancer_most: float | None = Field(default=None, description=f"largest {RANGE}")
+    prior: PriorOut | None = Field(default=None, description="null: there is none")
     nodules: list[dict[str, Any]] = Field(
-        default=[], description="the largest contribution first; `voxel_zyx` lies on the viewer's grid"
+        default=[],
+        description="the largest contribution first; `voxel_zyx` lies on the viewer's grid, `prior` is what it was in "
+        "the earlier scan; of a time that is endless `doubling_days` is null",
     )
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from lungscreen.server.access import COOKIE
 from lungscreen.server.desk import Desk
 from lungscreen.server.jobs.cases import State
-from lungscreen.server.jobs.folders import HEAT
+from lungscreen.server.jobs.folders import HEAT, PLACES, PRIOR
 from lungscreen.server.jobs.options import FIELDS
 from lungscreen.server.problems import ProblemError, answers
 from lungscreen.server.web.answers import (
@@ -20,6 +20,7 @@ from lungscreen.server.web.answers import (
     FileOut,
     Health,
     HeatOut,
+    PlacesOut,
     Ready,
     ResultOut,
     Token,
@@ -62,6 +63,7 @@ def api(desk: Desk) -> APIRouter:
     router = APIRouter(prefix="/api/v1", responses=answers(400, 401, 403))
     _add_cases(router, desk)
     _add_results(router, desk)
+    _add_voxels(router, desk)
     add_slices(router, desk)
     _add_session(router, desk)
     return router
@@ -169,6 +171,8 @@ def _add_results(router: APIRouter, desk: Desk) -> None:
         kind = SAVED.get(path.suffix, "application/octet-stream")
         return FileResponse(path, media_type=kind, filename=f"{case[:8]}-{path.name}")
 
+
+def _add_voxels(router: APIRouter, desk: Desk) -> None:
     @router.get("/cases/{case}/volumes/{page}", tags=["results"], responses=answers(404, 422))
     def volume(case: CaseId, page: Page) -> VolumeOut:
         """The grid of a scan as it was read, upright: x to the left, y to the back, z to the head."""
@@ -198,6 +202,21 @@ def _add_results(router: APIRouter, desk: Desk) -> None:
     def heat_map(case: CaseId, page: Page, rank: Rank) -> FileResponse:
         """The heat map of a nodule on its part of the viewer's grid: int8, packed as the transfer's encoding."""
         return _packed(desk.volume(case, page, f"heat_{rank}.gz"))
+
+    @router.get("/cases/{case}/prior/{page}", tags=["results"], responses=answers(404, 422))
+    def prior(case: CaseId, page: Page) -> PlacesOut:
+        """Which voxels of a scan have a place in its earlier one; 404 where there is none."""
+        return PlacesOut.model_validate_json(desk.volume(case, page, PRIOR).read_bytes())
+
+    @router.get(
+        "/cases/{case}/prior/{page}/places",
+        tags=["results"],
+        response_class=FileResponse,
+        responses={200: {"content": {"application/octet-stream": {}}}, **answers(404, 422)},
+    )
+    def places(case: CaseId, page: Page) -> FileResponse:
+        """The places: world LPS mm (x, y, z) as float32, little endian, packed as the transfer's encoding."""
+        return _packed(desk.volume(case, page, PLACES))
 
 
 def _packed(path: FilePath) -> FileResponse:

@@ -22,6 +22,7 @@ export function listen(view, presets) {
     N: () => view.next(-1),
     b: () => view.toggle("boxes"),
     h: () => view.toggleHeat(),
+    e: () => view.togglePrior(),
     x: () => view.toggle("cross"),
     r: () => view.reset(),
     v: () => view.enlarge(view.panes[(view.panes.indexOf(view.large) + 1) % view.panes.length]),

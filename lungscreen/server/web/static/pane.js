@@ -11,6 +11,7 @@ const FONT = '12px system-ui, "DejaVu Sans", sans-serif';
 export class Pane {
   constructor(name, canvas, view) {
     this.name = name;
+    this.title = PLANES[name].name;
     this.plane = PLANES[name];
     this.canvas = canvas;
     this.view = view;
@@ -39,6 +40,25 @@ export class Pane {
 
   get count() {
     return this.volume.size[this.plane.axis];
+  }
+
+  /** Why there is no slice to show; empty: there is one. */
+  get missing() {
+    return "";
+  }
+
+  /** The position so many slices on. */
+  stepped(by) {
+    const position = [...this.view.position];
+    position[this.plane.axis] = Math.max(0, Math.min(this.count - 1, this.index + by));
+    return position;
+  }
+
+  /** The position at a voxel on this slice, which stays. */
+  led(voxel) {
+    const position = [...voxel];
+    position[this.plane.axis] = this.view.position[this.plane.axis];
+    return position;
   }
 
   /** Millimetres to canvas pixels, and where the corner of the slice lies. */
@@ -89,13 +109,17 @@ export class Pane {
     const { context } = this;
     context.fillStyle = "#000";
     context.fillRect(0, 0, w, h);
+    context.lineWidth = ratio;
+    context.font = FONT.replace("12", String(12 * ratio));
+    if (this.missing) {
+      this.#word(this.missing, w / 2, h / 2, "center", "#fff");
+      return;
+    }
     this.#paint();
     const { scale, x, y } = this.frame();
     context.imageSmoothingEnabled = this.zoom < 6;
     context.drawImage(this.slice, x, y, this.across * this.spacing[0] * scale, this.down * this.spacing[1] * scale);
     if (this.view.heat) this.view.heatMaps.draw(this);
-    context.lineWidth = ratio;
-    context.font = FONT.replace("12", String(12 * ratio));
     if (this.view.cross) this.#drawCross(w, h);
     if (this.view.boxes) this.view.nodules.forEach((nodule) => this.#drawBox(nodule, ratio));
     this.view.rulers.filter((ruler) => ruler.pane === this && ruler.index === this.index).forEach((ruler) => this.#drawRuler(ruler, ratio));

@@ -26,7 +26,7 @@ export function attach(pane, view) {
     canvas.setPointerCapture(event.pointerId);
     drag = { tool: toolOf(event, view.tool), last: place(event) };
     if (drag.tool === "measure") drag.ruler = view.startRuler(pane, pane.toVoxel(drag.last));
-    if (drag.tool === "cross") view.goTo(pane.toVoxel(drag.last), pane);
+    if (drag.tool === "cross") view.goTo(pane.led(pane.toVoxel(drag.last)));
   });
   canvas.addEventListener("pointermove", (event) => {
     const here = place(event);
@@ -37,7 +37,7 @@ export function attach(pane, view) {
     if (drag.tool === "window") view.setWindow(view.level - HU_A_PIXEL * dy, view.width + HU_A_PIXEL * dx);
     else if (drag.tool === "pan") { pane.pan[0] += dx; pane.pan[1] += dy; }
     else if (drag.tool === "measure") drag.ruler.to = pane.toVoxel(here);
-    else view.goTo(pane.toVoxel(here), pane);
+    else view.goTo(pane.led(pane.toVoxel(here)));
     view.redraw();
   });
   const end = () => {

@@ -7,6 +7,7 @@ import { listen } from "./keys.js";
 import { Pane } from "./pane.js";
 import { PLANES, greys } from "./planes.js";
 import { TOOLS, attach } from "./pointing.js";
+import { Prior, PriorPane } from "./prior.js";
 import { fillSide } from "./side.js";
 import { Volume } from "./volume.js";
 
@@ -27,9 +28,25 @@ class View {
     this.rulers = [];
     this.position = volume.size.map((size) => (size - 1) / 2);
     this.waiting = false;
-    this.panes = Object.keys(PLANES).map((name) => new Pane(name, makePane(name), this));
-    this.large = this.panes[0];
+    this.planes = Object.entries(PLANES).map(([name, plane]) => new Pane(name, makePane(name, plane.name), this));
+    this.beside = null;
+    this.prior = false;
+    this.large = this.planes[0];
     this.setWindow(PRESETS[0][1], PRESETS[0][2]);
+  }
+
+  /** Those that are shown. */
+  get panes() {
+    return this.prior ? [this.planes[0], this.beside, ...this.planes.slice(1)] : this.planes;
+  }
+
+  /** Show the earlier scan beside this one, or not. */
+  togglePrior() {
+    if (!this.beside) return;
+    if (this.large === this.beside) this.enlarge(this.planes[0]);
+    this.toggle("prior");
+    this.beside.canvas.closest(".pane").hidden = !this.prior;
+    byId("panes").classList.toggle("beside", this.prior);
   }
 
   setWindow(level, width) {
@@ -68,17 +85,12 @@ class View {
   }
 
   step(pane, by) {
-    const { axis } = pane.plane;
-    this.position[axis] = Math.max(0, Math.min(pane.count - 1, pane.index + by));
-    this.redraw();
+    this.goTo(pane.stepped(by));
   }
 
-  /** Move to a voxel [z, y, x]; with a pane, its slice stays. */
-  goTo(voxel, pane = null) {
-    this.position = voxel.map((value, axis) => {
-      if (pane && axis === pane.plane.axis) return this.position[axis];
-      return Math.max(0, Math.min(this.volume.size[axis] - 1, value));
-    });
+  /** Move to a voxel [z, y, x], or to the nearest one that there is. */
+  goTo(voxel) {
+    this.position = voxel.map((value, axis) => Math.max(0, Math.min(this.volume.size[axis] - 1, value)));
     this.redraw();
   }
 
@@ -96,7 +108,7 @@ class View {
 
   enlarge(pane) {
     this.large = pane;
-    for (const other of this.panes) other.canvas.closest(".pane").classList.toggle("large", other === pane);
+    for (const other of [...this.planes, this.beside].filter(Boolean)) other.canvas.closest(".pane").classList.toggle("large", other === pane);
     this.redraw();
   }
 
@@ -117,13 +129,13 @@ class View {
   }
 
   listRulers() {
-    const words = ({ pane, index, ...ruler }) => `${pane.plane.name}, slice ${index + 1}: ${pane.lengthOf(ruler).toFixed(1)} mm`;
+    const words = ({ pane, index, ...ruler }) => `${pane.title}, slice ${index + 1}: ${pane.lengthOf(ruler).toFixed(1)} mm`;
     byId("rulers").replaceChildren(...this.rulers.map((ruler) => element("li", {}, words(ruler))));
     this.redraw();
   }
 
   reset() {
-    for (const pane of this.panes) pane.reset();
+    for (const pane of this.planes) pane.reset();
     this.setWindow(PRESETS[0][1], PRESETS[0][2]);
   }
 
@@ -134,8 +146,8 @@ class View {
       return;
     }
     const whole = voxel.map(Math.round);
-    const world = this.volume.world(voxel).map((value) => value.toFixed(1));
-    byId("readout").textContent = `${this.volume.at(...whole)} HU at ${world.join(", ")} mm`;
+    const world = pane.volume.world(voxel).map((value) => value.toFixed(1));
+    byId("readout").textContent = `${pane.volume.at(...whole)} HU at ${world.join(", ")} mm`;
   }
 
   /** Draw before the next frame, however often it was asked for. */
@@ -151,7 +163,7 @@ class View {
         const bar = pane.canvas.closest(".pane");
         bar.querySelector("input").value = String(pane.index);
         bar.querySelector("output").textContent = `${words}, W ${Math.round(this.width)} L ${Math.round(this.level)}`;
-        pane.canvas.setAttribute("aria-label", `${pane.plane.name} plane, slice ${words}`);
+        pane.canvas.setAttribute("aria-label", `${pane.title} plane, slice ${words}`);
       }
       // For whoever measures: milliseconds that the last drawing took.
       document.body.dataset.drawn = (performance.now() - begin).toFixed(1);
@@ -159,9 +171,9 @@ class View {
   }
 }
 
-function makePane(name) {
+function makePane(name, title) {
   const canvas = element("canvas", { tabindex: "0", role: "img", "data-plane": name });
-  const bar = element("div", { class: "bar" }, element("span", {}, PLANES[name].name), element("input", { type: "range", min: "0", max: "0", "aria-label": `${PLANES[name].name} slice` }), element("output", {}));
+  const bar = element("div", { class: "bar" }, element("span", {}, title), element("input", { type: "range", min: "0", max: "0", "aria-label": `${title} slice` }), element("output", {}));
   byId("panes").append(element("div", { class: name === "axial" ? "pane large" : "pane" }, element("div", { class: "stage" }, canvas), bar));
   return canvas;
 }
@@ -174,6 +186,7 @@ function makeButtons(view) {
     byId("presets").append(element("button", { type: "button", role: "radio", title: String(k + 1), onclick: () => view().setWindow(level, width) }, name));
   });
   for (const name of ["boxes", "cross"]) byId(name).addEventListener("click", () => view().toggle(name));
+  byId("prior").addEventListener("click", () => view().togglePrior());
   byId("heat").addEventListener("click", () => view().toggleHeat());
   byId("reset").addEventListener("click", () => view().reset());
   byId("help").addEventListener("click", () => byId("keys").showModal());
@@ -192,22 +205,42 @@ async function open() {
   view = new View(volume, scan.nodules, new Heat(caseId, scan.page));
   view.setTool("cross");
   view.mark = fillSide(byId("findings"), caseId, scans, scan, files, (nodule) => view.choose(nodule));
-  for (const pane of view.panes) {
-    const slider = pane.canvas.closest(".pane").querySelector("input");
-    slider.max = String(pane.count - 1);
-    slider.addEventListener("input", () => view.step(pane, Number(slider.value) - pane.index));
-    attach(pane, view);
-  }
+  for (const pane of view.planes) connect(pane, view);
+  const earlier = shown.find((other) => other.page === scan.prior?.page);
+  if (earlier) await showPrior(view, caseId, scan, earlier);
   listen(view, PRESETS);
   new ResizeObserver(() => view.redraw()).observe(byId("panes"));
   if (scan.nodules.length) view.choose(scan.nodules[0]);
-  await volume.load(view.position[0], (share) => {
+  await load(volume, view, view.planes[0], "loaded");
+  if (earlier) await load(view.beside.volume, view, view.beside, "priorLoaded");
+  byId("loading").hidden = true;
+}
+
+/** The voxels, those of the slice of a pane first; what is there already is told to whoever waits for it. */
+async function load(volume, view, pane, told) {
+  await volume.load(pane.index, (share) => {
     byId("loading").value = share;
-    for (const pane of view.panes) pane.painted = "";
-    document.body.dataset.loaded = share.toFixed(3);
+    for (const painted of view.panes) painted.painted = "";
+    document.body.dataset[told] = share.toFixed(3);
     view.redraw();
   });
-  byId("loading").hidden = true;
+}
+
+/** A pane's slider, mouse and fingers. */
+function connect(pane, view) {
+  const slider = pane.canvas.closest(".pane").querySelector("input");
+  slider.max = String(pane.count - 1);
+  slider.addEventListener("input", () => view.step(pane, Number(slider.value) - pane.index));
+  attach(pane, view);
+}
+
+async function showPrior(view, caseId, scan, earlier) {
+  const prior = await Prior.open(view, caseId, scan, earlier);
+  const canvas = makePane("prior", `Axial, earlier scan${earlier.study_date ? `, ${earlier.study_date}` : ""}`);
+  view.beside = new PriorPane(canvas, prior, view.planes[0]);
+  connect(view.beside, view);
+  byId("prior").hidden = false;
+  view.togglePrior();
 }
 
 open().catch((error) => {

@@ -61,4 +61,12 @@ export class Volume {
     const mm = [x * this.spacing[2], y * this.spacing[1], z * this.spacing[0]];
     return [0, 1, 2].map((k) => this.origin[k] + d[3 * k] * mm[0] + d[3 * k + 1] * mm[1] + d[3 * k + 2] * mm[2]);
   }
+
+  /** The voxel [z, y, x], with fractions, at world LPS mm; the axes are at right angles. */
+  voxel(mm) {
+    const d = this.direction;
+    const off = mm.map((value, k) => value - this.origin[k]);
+    const along = [0, 1, 2].map((k) => d[k] * off[0] + d[3 + k] * off[1] + d[6 + k] * off[2]);
+    return [along[2] / this.spacing[0], along[1] / this.spacing[1], along[0] / this.spacing[2]];
+  }
 }
