@@ -117,8 +117,15 @@ def test_bodies_that_are_no_multipart(client: TestClient) -> None:
     for body in (cut, b"nonsense", b""):
         answer = client.post(CASES, content=body, headers=kind)
         assert (answer.status_code, answer.json()["reason"]) == (400, "bad_multipart"), body[:10]
+    long = {"content-type": f"multipart/form-data; boundary={'x' * 300}"}
+    assert client.post(CASES, content=cut, headers=long).json()["reason"] == "bad_multipart"
     text = b'--x\r\nContent-Disposition: form-data; name="note"\r\n\r\n' + bytes(70000) + b"\r\n--x--\r\n"
     assert client.post(CASES, content=text, headers=kind).json()["reason"] == "too_large"
+
+
+def test_a_field_that_comes_twice_says_nothing(client: TestClient) -> None:
+    answer = client.post(CASES, files=files(NIFTI), data={"age": ["50", "60"]})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "bad_option")
 
 
 def test_a_full_queue_says_come_again(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from python_multipart import MultipartParser
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -61,7 +61,7 @@ async def receive(
 
     Raises:
         ProblemError: 400 no multipart or cut, 408 nothing came for too long, 413 too much, 415 nothing of these
-            kinds in it, 507 no room.
+            kinds in it, 422 no files or a field twice, 507 no room.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -75,7 +75,7 @@ async def receive(
         return await run_in_threadpool(upload.finish, parser)
     except ClientDisconnect:
         raise ProblemError(400, "broken_off", "the upload broke off") from None
-    except MultipartParseError:
+    except FormParserError:  # a boundary that is too long, too
         raise ProblemError(400, "bad_multipart", "the body is no whole multipart/form-data") from None
     except OSError as error:
         raise ProblemError(507, "no_room", f"the upload cannot be kept: {error.strerror}") from None
@@ -160,6 +160,8 @@ class _Upload:
     def _headers_finished(self) -> None:
         if not self.is_file:
             self._count(len(self.field))
+            if self.field in self.fields:
+                raise ProblemError(422, "bad_option", "a field that is no file may come once only")
             self.fields[self.field] = b""
             return
         if len(self.digests) >= self.settings.upload_files:
