@@ -57,6 +57,7 @@ def test_too_many_at_once_are_told_to_come_again_and_those_that_break_off_make_r
         until(lambda: list((tmp_path / "server/incoming").iterdir()) != [])
         refused = httpx.post(f"{address}/api/v1/cases", files=files(NIFTI))
         assert (refused.status_code, refused.json()["reason"]) == (429, "busy")
+        assert refused.headers["retry-after"] == "5"
         assert httpx.get(f"{address}/health").status_code == 200
         line.close()
         until(lambda: list((tmp_path / "server/incoming").iterdir()) == [])

@@ -1,8 +1,8 @@
 """`python -m benchmarks.server.load`: many uploads at once to a server of its own, and how its pages answer meanwhile.
 
 The scans are boxes of air in boxes of tissue, the networks tiny and untrained, or with `--shipped` the shipped ones.
-Every upload has a client of its own, which tries once and takes a refusal for an answer. Memory is that of the server
-and all its workers at once. Linux.
+Every upload has a client of its own, which tries once and takes a refusal for an answer, or with `--again` waits as
+`Retry-After` says and tries again until it is taken. Memory is that of the server and all its workers at once. Linux.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tests.serving import Running, files
 
 PAGES = ("/", "/api/v1/cases", "/health")
 PAUSE_S = 0.2
+REFUSED = 429
 OVER = ("done", "refused", "failed", "cancelled")
 
 
@@ -69,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server.load", description=__doc__)
     parser.add_argument("--uploads", type=int, default=50)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="who is refused by 429 comes again")
     parser.add_argument("--minutes", type=float, default=60, help="what is not over then is counted as it stands")
     parser.add_argument("--shipped", action="store_true", help="the shipped networks in the place of tiny ones")
     args = parser.parse_args()
@@ -79,15 +81,18 @@ def main() -> None:
         running = Running(folder, f"workers={args.workers}", tiny=not args.shipped)
         running.start()
         try:
+            began = time.monotonic()
             with Watch(running) as watch:
-                answers = _all_at_once(running, contents)
+                answers = _all_at_once(running, contents, 60 * args.minutes if args.again else 0)
                 _wait(running, 60 * args.minutes)
+                over = time.monotonic() - began
                 states = Counter(case["state"] for case in _cases(running))
         finally:
             running.stop()
     print(f"{os.cpu_count()} CPUs, load {load:.1f} before the start; {args.uploads} uploads at once")
     print("answers to the uploads: " + ", ".join(f"{n} x {status}" for status, n in sorted(answers.items())))
     print("cases: " + ", ".join(f"{n} {state}" for state, n in sorted(states.items())))
+    print(f"all over after {over:.0f} s")
     print(f"most memory at once: {watch.peak_kib / 1024**2:.2f} GiB")
     print(f"{'page':16} {'asked':>6} {'median s':>9} {'worst s':>8}")
     for page, seconds in watch.seconds.items():
@@ -101,18 +106,24 @@ def _scan(folder: Path, seed: int) -> bytes:
     return path.read_bytes()
 
 
-def _all_at_once(running: Running, contents: Sequence[bytes]) -> Counter[str]:
-    """How the uploads were answered: the status, and the reason of a refusal."""
+def _all_at_once(running: Running, contents: Sequence[bytes], seconds: float) -> Counter[str]:
+    """How the uploads were answered, each try of it for so long: the status, and the reason of a refusal."""
+    end = time.monotonic() + seconds
     ready = threading.Barrier(len(contents))
 
-    def upload(content: bytes) -> str:
+    def upload(content: bytes) -> list[str]:
+        said = []
         with httpx.Client(base_url=running.client.base_url, timeout=600) as client:
             ready.wait()
-            answer = client.post("/api/v1/cases", files=files(content))
-            return f"{answer.status_code} {answer.json().get('reason', '')}".strip()
+            while True:
+                answer = client.post("/api/v1/cases", files=files(content))
+                said.append(f"{answer.status_code} {answer.json().get('reason', '')}".strip())
+                if answer.status_code != REFUSED or time.monotonic() > end:
+                    return said
+                time.sleep(float(answer.headers["Retry-After"]))
 
     with ThreadPoolExecutor(len(contents)) as pool:
-        return Counter(pool.map(upload, contents))
+        return Counter(one for said in pool.map(upload, contents) for one in said)
 
 
 def _wait(running: Running, seconds: float) -> None:

@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 DAY_SECONDS = 24 * 3600.0
 # How often finished cases are looked at for their age.
 TIDY_SECONDS = 60.0
-RETRY = {"Retry-After": "30"}
+# An upload has gone sooner than a case of a full queue.
+SOON, LATER = {"Retry-After": "5"}, {"Retry-After": "30"}
 
 
 class Desk:
@@ -96,12 +97,12 @@ class Desk:
         if length is not None and length > (settings.upload_mb + 1) * 1024**2:
             raise ProblemError(413, "too_large", f"at most {settings.upload_mb} MB in one upload")
         if self._uploads >= settings.uploads_at_once:
-            raise ProblemError(429, "busy", "too many uploads at once; try again later", RETRY)
+            raise ProblemError(429, "busy", "too many uploads at once; try again later", SOON)
         self._uploads += 1
         folder = await run_in_threadpool(self.folders.incoming)
         try:
             if (await run_in_threadpool(self.cases.counts))[State.QUEUED] >= settings.queue:
-                raise ProblemError(429, "queue_full", "too many cases wait; try again later", RETRY)
+                raise ProblemError(429, "queue_full", "too many cases wait; try again later", LATER)
             received = await receive(stream, content_type, folder, settings)
             case, new = await run_in_threadpool(self._admit, folder, received, options_of(received.fields))
         finally:
