@@ -17,7 +17,7 @@ from playwright import sync_api
 from classification.slices.shipped import shipped_worth
 from phantom.chest import ChestSettings
 from phantom.make import make_cohort
-from tests.browsing import CHROMIUM, LONG, axe_core, browsing, complaints, drawn, open_page, slices
+from tests.browsing import CHROMIUM, LONG, axe_core, browsing, complaints, drawn, open_page, settled, slices
 from tests.serving import Running
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
@@ -98,7 +98,7 @@ def test_upload_wait_look_and_click_a_nodule(page: Any, phantom: Path, server: R
     before = axial.screenshot()
     page.keyboard.press("2")
     sync_api.expect(page.get_by_role("radio", name="Soft tissue")).to_have_attribute("aria-checked", "true")
-    page.wait_for_timeout(200)
+    settled(page)
     assert axial.screenshot() != before
 
 
@@ -112,22 +112,22 @@ def test_the_heat_maps_come_when_they_are_wanted_and_say_what_they_are(
     axial.focus()
     page.keyboard.press("b")
     page.keyboard.press("x")
-    page.wait_for_timeout(200)
+    settled(page)
     plain = drawn(axial)
     assert asked == []
     page.keyboard.press("h")
     sync_api.expect(button).to_have_attribute("aria-pressed", "true")
     sync_api.expect(page.locator("#heat-legend")).to_contain_text("not where a cancer is. Of nodule 1.")
-    page.wait_for_timeout(200)
+    settled(page)
     hot = drawn(axial)
     assert hot != plain
     assert len(asked) == 2  # the list, and the one map that key_images=1 asks for
     button.click()
     sync_api.expect(page.locator("#heat-legend")).to_be_hidden()
-    page.wait_for_timeout(200)
+    settled(page)
     assert drawn(axial) == plain
     page.keyboard.press("h")
-    page.wait_for_timeout(200)
+    settled(page)
     assert (drawn(axial), len(asked)) == (hot, 2)
 
 
