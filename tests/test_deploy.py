@@ -94,3 +94,9 @@ def test_units_start_commands_that_there_are(unit: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text((DEPLOY / name).read_text().replace(command[0], sys.executable))
     done = subprocess.run([analyze, "verify", str(tmp_path / unit)], capture_output=True, text=True, check=False)
     assert [line for line in (done.stdout + done.stderr).splitlines() if unit in line] == []
+
+
+def test_ohif_is_pointed_at_its_own_address_only() -> None:
+    text = (DEPLOY / "ohif-config.js").read_text()
+    assert 'Root: "/dicom-web"' in text
+    assert "://" not in text
