@@ -200,3 +200,13 @@ def test_what_is_no_slice_is_refused_in_words(browser: Any, server: Running, tmp
     page.set_input_files("#file", str(tmp_path / "words"))
     sync_api.expect(page.locator("#said")).to_have_text("Not taken: none of the files is a PNG, JPEG or DICOM slice")
     page.close()
+
+
+def test_an_address_that_names_no_case_asks_for_nothing(browser: Any, server: Running) -> None:
+    with open_page(browser, server.port) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+        for query in ("", "?case=", "?case=../../x"):
+            page.goto(f"/viewer{query}")
+            sync_api.expect(page.locator("#findings")).to_contain_text("The address names no case")
+        assert asked == []

@@ -195,6 +195,8 @@ function makeButtons(view) {
 async function open() {
   const asked = new URLSearchParams(location.search);
   const caseId = asked.get("case") ?? "";
+  // What else stands there would lead the requests elsewhere.
+  if (!/^[0-9a-f]{32}$/.test(caseId)) throw new Error("The address names no case.");
   const [{ scans }, files] = await Promise.all([ask(`/cases/${caseId}/result`), ask(`/cases/${caseId}/files`)]);
   // The latest study first.
   const shown = scans.filter((scan) => scan.page).sort((a, b) => b.study_date.localeCompare(a.study_date));
