@@ -13,11 +13,16 @@ from pathlib import Path
 
 import runs.entry
 from lungscreen.classify import ClassifySettings, classify
+from phantom.make import make_cohort as make_phantoms
 from tests.chests import write_chest
 from tests.weights import tiny_classifier, tiny_detector
 
 ROOT = Path(runs.entry.__file__).parents[1]
+DATA = Path(__file__).parents[2] / "shared/data"
 SHARDS = 4
+# A cohort of as many scans is tried by hand, and has phantoms and real scans, where those are there, among its boxes.
+LARGE = 24
+PHANTOMS, REAL = 4, 6
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -35,7 +40,14 @@ def make_cohort(folder: Path, scans: int) -> dict[str, bytes]:
     """`folder/in` with scans and a broken one, weights beside it, and the results of one run."""
     source = folder / "in"
     source.mkdir(parents=True)
-    for seed in range(scans):
+    others = 0
+    if scans >= LARGE:
+        make_phantoms(source / "phantoms", PHANTOMS, 5)
+        real = sorted([*DATA.glob("lidc_scans/*/*"), *DATA.glob("backgrounds/*")])[-REAL:]
+        for number, path in enumerate(real):
+            (source / f"real-{number}").symlink_to(path, target_is_directory=True)
+        others = PHANTOMS + len(real)
+    for seed in range(scans - others):
         write_chest(source / f"patient-{seed}.mha", seed)
     (source / "broken.mha").write_bytes(b"no header at all")
     settings = ClassifySettings(

@@ -1,4 +1,7 @@
-"""Shards on Dask, whose workers die: the joined bytes are those of one run that nobody touched."""
+"""Shards on Dask, whose workers die: the joined bytes are those of one run that nobody touched.
+
+A cohort of 24 with more attacks: `LUNGSCREEN_SCANS=24 pytest -m slow tests/test_lungscreen_cluster_dask.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ from tests import clusters
 @pytest.mark.slow
 def test_a_worker_that_dies_loses_nothing(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
-    whole = clusters.make_cohort(tmp_path, 6)
-    out = tmp_path / "dask"
-    with clusters.launched(tmp_path, "dask", out) as started:
-        clusters.await_records(out, 2, started)
-        (busy, *_) = clusters.processes(out, "tethered")
-        worker = clusters.parent(busy)
-        clusters.kill([worker])
-        said = clusters.ended(started)
+    scans = clusters.scans_wanted(6)
+    whole = clusters.make_cohort(tmp_path, scans)
+    out, killed = tmp_path / "dask", 0
+    with clusters.launched(tmp_path, "dask", out, "resubmit=12") as started:
+        for wanted in range(2, scans - 2, 4):
+            clusters.await_records(out, wanted, started)
+            for busy in clusters.processes(out, "tethered")[:1]:
+                clusters.kill([clusters.parent(busy)])
+                killed += 1
+        said = clusters.ended(started, 3000)
+    assert killed
     assert clusters.results(out) == whole
     assert "error" not in said.lower().replace("commclosederror", "")
     assert clusters.processes(out, "tethered") == []

@@ -12,12 +12,16 @@ from tests import clusters
 @pytest.mark.slow
 def test_a_worker_that_dies_loses_nothing(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    whole = clusters.make_cohort(tmp_path, 6)
-    out = tmp_path / "ray"
-    with clusters.launched(tmp_path, "ray", out) as started:
-        clusters.await_records(out, 2, started)
-        (busy, *_) = clusters.processes(out, "tethered")
-        clusters.kill([clusters.parent(busy)])
-        clusters.ended(started)
+    scans = clusters.scans_wanted(6)
+    whole = clusters.make_cohort(tmp_path, scans)
+    out, killed = tmp_path / "ray", 0
+    with clusters.launched(tmp_path, "ray", out, "resubmit=12") as started:
+        for wanted in range(2, scans - 2, 4):
+            clusters.await_records(out, wanted, started)
+            for busy in clusters.processes(out, "tethered")[:1]:
+                clusters.kill([clusters.parent(busy)])
+                killed += 1
+        clusters.ended(started, 3000)
+    assert killed
     assert clusters.results(out) == whole
     assert clusters.processes(out, "tethered") == []
