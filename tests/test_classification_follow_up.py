@@ -6,16 +6,18 @@ import math
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from classification.assessment import NoduleAssessment, PatientReport
 from classification.follow_up.applied import Prior, with_prior
 from classification.follow_up.growth import change_of, doubling_time
 from classification.follow_up.matching import match
-from classification.follow_up.registration import register
+from classification.follow_up.registration import Registration, register
 from classification.measurements import measurements
 from detection.candidate import Candidate
-from preprocessing.geometry import Triple
+from preprocessing.geometry import Geometry, Triple
 from preprocessing.prepare import PreparedScan
+from preprocessing.volume import Volume
 from tests.moved_chest import current_of, seen
 
 PLACES: tuple[Triple, ...] = ((-60.0, 20.0, 30.0), (70.0, -10.0, -20.0), (50.0, 30.0, 20.0))
@@ -108,6 +110,17 @@ def test_grown_stable_and_new_nodules_of_a_moved_chest() -> None:
     assert report.provenance["prior"] == "1.2.1"
     assert report.provenance["prior_days"] == "200"
     assert "prior_thick" in {w.partition(":")[0] for w in report.warnings}
+
+
+def test_a_prior_that_correlates_with_nothing_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Grey values that do not vary have no correlation: it is no number.
+    nowhere = Registration(sitk.Transform(), math.nan)
+    monkeypatch.setattr("classification.follow_up.applied.register", lambda *_: nowhere)
+    geometry = Geometry((4, 4, 4), (1, 1, 1), (0, 0, 0), np.eye(3))
+    volume = Volume(np.zeros((4, 4, 4), np.int16), geometry, "1.2.2")
+    scan = PreparedScan(volume, np.ones((4, 4, 4), bool), geometry)
+    report, _ = with_prior(reported(scan, []), scan, Prior(scan, [], math.nan))
+    assert [w.partition(":")[0] for w in report.warnings] == ["prior_differs"]
 
 
 @pytest.mark.slow

@@ -125,7 +125,7 @@ def _solid_change(now: Measured, then: Measured, days: float) -> str:
 
 def _doubts(prepared: PreparedScan, prior: Prior, correlation: float) -> list[str]:
     found = []
-    if correlation < LEAST_CORRELATION:
+    if not correlation >= LEAST_CORRELATION:  # NaN, where grey values do not vary, is not enough either
         found.append(
             f"prior_differs: after registration the earlier scan correlates by {correlation:.2f} with this one; "
             "are they of one person?"
