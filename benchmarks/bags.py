@@ -171,7 +171,7 @@ def diagnosed(samples: Samples, said: NoduleOutputs, diagnosis: Path) -> tuple[B
     """The patients with nodules and a diagnosis: their nodules (B, K), and whether they had a cancer (B,)."""
     settings = lidc_diagnosis.LidcSettings(kind="lidc_diagnosis", metastases="cancer")
     known = lidc_diagnosis.read(diagnosis, settings)["cancer"].to_dict()
-    own = [np.flatnonzero((samples.patients == p) & samples.is_nodule) for p in sorted(known)]
+    own = [np.flatnonzero((samples.patients == p) & samples.rated) for p in sorted(known)]
     label = np.array([known[p] == "1" for p, rows in zip(sorted(known), own, strict=True) if len(rows)])
     own = [rows for rows in own if len(rows)]
     shape = (len(own), max(map(len, own)))

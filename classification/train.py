@@ -14,7 +14,7 @@ import torch
 
 from classification.bags.fitting import cross_entropy, fit_bag
 from classification.training.engine import answers
-from classification.training.figures import held_out_figures, malignancy_figure
+from classification.training.figures import held_out_figures, malignancy_figure, tissue_figure
 from classification.training.fit import fit_network, fold_networks, out_of_fold
 from classification.training.samples import Samples, join, read_nodules
 from classification.training.settings import TrainSettings, deciding
@@ -60,7 +60,7 @@ def load_samples(settings: TrainSettings) -> tuple[Samples, Samples]:
     """Training and held-out examples: every patient, and every scan of tissue, is on one side.
 
     Raises:
-        FileNotFoundError, ValueError: see `read_nodules` and `read_tissue`.
+        FileNotFoundError, ValueError: see `read_nodules` and `read_backgrounds`.
     """
     data = settings.data
     if data.nodules is None:
@@ -70,11 +70,12 @@ def load_samples(settings: TrainSettings) -> tuple[Samples, Samples]:
     learnt, kept = [nodules.at(~out)], [nodules.at(out)]
     if data.backgrounds or data.phantoms:
         # Imported here: training without backgrounds needs no simulator.
-        from classification.training.backgrounds import read_tissue
+        from classification.training.backgrounds import read_backgrounds
+        from phantom.pieces import load_nodule_crops
 
-        patients = {*kept[0].patients.tolist()}
-        for tissue, held in read_tissue(data, patients, learnt[0].diameter_mm, settings.seed):
-            (kept if held else learnt).append(tissue)
+        patients, crops = {*kept[0].patients.tolist()}, load_nodule_crops(data.nodules) if data.pasted_per_scan else []
+        for found, held in read_backgrounds(data, patients, learnt[0].diameter_mm, settings.seed, crops):
+            (kept if held else learnt).append(found)
     return join(learnt), join(kept)
 
 
@@ -97,8 +98,9 @@ def train_on(learnt: Samples, kept: Samples, settings: TrainSettings) -> Path:
         "bag_training_loss": round(loss, 5),
         "bag_fresh_loss": round(float(cross_entropy(bag(fresh.inputs), fresh.label).detach()), 5),
         "malignancy_4_5_against_1_2_out_of_fold": malignancy_figure(learnt, scores, settings.bootstrap),
+        "nodule_against_tissue_out_of_fold": tissue_figure(learnt, unseen.nodule.numpy(), settings.bootstrap),
     }
-    if kept.is_nodule.any():
+    if kept.rated.any():
         card["figures"] |= held_out_figures(kept, answers(network, kept, settings.model), bag, settings)
     path = settings.out / WEIGHTS
     save_weights(path, state, card)
@@ -121,10 +123,11 @@ def card_of(settings: TrainSettings, learnt: Samples, kept: Samples) -> dict[str
         "training": training,
         "data": {
             "nodules": "LIDC-IDRI (Armato et al. 2011, 10.7937/K9/TCIA.2015.LO9QL9SX), CC BY 3.0",
-            "n_nodules": int(learnt.is_nodule.sum()),
-            "n_patients": len(np.unique(learnt.patients[learnt.is_nodule])),
+            "n_nodules": int(learnt.rated.sum()),
+            "n_patients": len(np.unique(learnt.patients[learnt.rated])),
+            "n_pasted": int((learnt.is_nodule & ~learnt.rated).sum()),
             "n_tissue": int((~learnt.is_nodule).sum()),
-            "mean_risk_label": round(float(nodule_risks(learnt)[learnt.is_nodule].mean()), 4),
+            "mean_risk_label": round(float(nodule_risks(learnt)[learnt.rated].mean()), 4),
             "tissue_scans": scans_of(learnt),
             "tissue_scans_held_out": scans_of(kept),
             "settings": stated(settings.data),

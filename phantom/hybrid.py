@@ -172,6 +172,19 @@ def paste_places(hu: FloatVolume, lungs: Mask, rng: np.random.Generator, n: int)
     return np.asarray(picks, dtype=np.int64).reshape(-1, 3)
 
 
+def aerated_share(hu: npt.NDArray[Any], place: npt.NDArray[np.int64], diameter: float) -> float:
+    """How much of a nodule's box would be lung: one buried in the mediastinum is nothing a reader would mark.
+
+    Args:
+        hu: (Z, Y, X).
+        place: voxel of it.
+        diameter: of the nodule, in voxels.
+    """
+    reach = int(np.ceil(diameter / 2))
+    box = hu[tuple(slice(max(p - reach, 0), p + reach + 1) for p in place)]
+    return float((box < -500).mean())
+
+
 def reacquired(
     hu: FloatVolume,
     rng: np.random.Generator,

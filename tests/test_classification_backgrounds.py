@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classification.training.backgrounds import read_tissue
+from classification.training.backgrounds import read_backgrounds
 from classification.training.samples import Samples
 from classification.training.settings import DataSettings
 from phantom.lesions import library
@@ -61,27 +61,27 @@ def sides(parts: list[tuple[Samples, bool]]) -> dict[str, bool]:
 
 
 def test_whole_scans_are_held_out_by_name(scans: list[str]) -> None:
-    parts = list(read_tissue(data(held_out_scans=("bert",)), (), SIZES, 0))
+    parts = list(read_backgrounds(data(held_out_scans=("bert",)), (), SIZES, 0))
     assert sides(parts) == {"anna": False, "bert": True, "carl": False}
     assert [len(samples) for samples, _ in parts] == [5, 5, 5]
 
 
 def test_tissue_of_a_patient_whose_nodules_are_measured_on_is_not_learnt_from(scans: list[str]) -> None:
-    assert sides(list(read_tissue(data(), {"carl"}, SIZES, 0)))["carl"]
+    assert sides(list(read_backgrounds(data(), {"carl"}, SIZES, 0)))["carl"]
     named = SplitSettings(held_out_fold=None, held_out_patients=("anna",))
-    assert "anna" not in sides(list(read_tissue(data(split=named), (), SIZES, 0)))
+    assert "anna" not in sides(list(read_backgrounds(data(split=named), (), SIZES, 0)))
 
 
 def test_a_name_that_no_scan_has_is_refused(scans: list[str]) -> None:
     with pytest.raises(ValueError, match=r"not found: \['dora'\]"):
-        list(read_tissue(data(held_out_scans=("bert", "dora")), (), SIZES, 0))
+        list(read_backgrounds(data(held_out_scans=("bert", "dora")), (), SIZES, 0))
 
 
 def test_other_scans_do_not_change_where_tissue_is_taken(scans: list[str]) -> None:
-    before = list(read_tissue(data(), (), SIZES, 0))[2][0]
+    before = list(read_backgrounds(data(), (), SIZES, 0))[2][0]
     del scans[0]
-    after = list(read_tissue(data(), (), SIZES, 0))[1][0]
-    other = list(read_tissue(data(), (), SIZES, 1))[1][0]
+    after = list(read_backgrounds(data(), (), SIZES, 0))[1][0]
+    other = list(read_backgrounds(data(), (), SIZES, 1))[1][0]
     assert np.array_equal(before.crops, after.crops)
     assert not np.array_equal(before.crops, other.crops)
 
@@ -97,7 +97,7 @@ def test_phantoms_are_made_from_their_own_streams_and_sides(monkeypatch: pytest.
     monkeypatch.setattr("classification.training.backgrounds.simulate", simulate)
     monkeypatch.setattr("classification.training.backgrounds.prepare", lambda volume: lung(volume.series_uid))
     split = SplitSettings(held_out_fold=0, held_out_patients=("phantom-3-1",))
-    parts = list(read_tissue(data(backgrounds=(), phantoms=2, split=split), (), SIZES, 3))
+    parts = list(read_backgrounds(data(backgrounds=(), phantoms=2, split=split), (), SIZES, 3))
     assert drawn == [stream("classification.background", 3, i).random() for i in range(2)]
     assert sides(parts) == {"phantom-3-0": split.holds_out("phantom-3-0"), "phantom-3-1": True}
     assert pools[1] == {s.patient_id for s in library(split, held_out=True)}

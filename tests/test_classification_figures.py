@@ -9,7 +9,7 @@ import torch
 
 from classification.bags.leaky_noisy_or import LeakyNoisyOr
 from classification.network import NoduleOutputs
-from classification.training.figures import auc_figure, held_out_figures, malignancy_figure
+from classification.training.figures import auc_figure, held_out_figures, malignancy_figure, tissue_figure
 from tests.nodules import balls
 from tests.training_settings import classification
 
@@ -29,6 +29,18 @@ def test_ratings_of_the_middle_are_left_out() -> None:
     assert (figure["n"], figure["positive"], figure["diameter"]["auc"]) == (7, 3, 1.0)
 
 
+def test_pasted_nodules_are_told_from_the_tissue_of_their_own_scan_alone() -> None:
+    samples = balls(16)  # nodules at even places; each patient's tissue is of a scan of its own
+    samples.ratings[[0, 4]] = np.nan
+    samples.patients[[0, 4]] = samples.patients[1]
+    logits = np.where(samples.is_nodule, 1.0, 0.0)
+    logits[4] = -1.0
+    figure = tissue_figure(samples, logits, 10)
+    assert (figure["n"], figure["positive"]) == (14, 6)
+    assert figure["scans"][samples.patients[1]] == {"n_tissue": 2, "n_pasted": 2, "rated": 1.0, "pasted": 0.5}
+    assert "pasted" not in figure["scans"][samples.patients[5]]
+
+
 def test_the_tissue_of_a_scan_is_drawn_together() -> None:
     # Two scans with 50 places each, one seen through at every place and one at none, and 50 patients with a nodule.
     # By patient the draws hold one scan, the other or both, and the AUC goes from 0 to 1; by row it could not.
@@ -41,5 +53,9 @@ def test_the_tissue_of_a_scan_is_drawn_together() -> None:
     figure = held_out_figures(kept, said, LeakyNoisyOr(), replace(classification(), bootstrap=200))[
         "nodule_against_tissue_held_out"
     ]
-    assert (figure["n"], figure["patients"], figure["tissue_scans"]) == (150, 52, 2)
+    assert (figure["n"], figure["patients"]) == (150, 52)
+    assert figure["scans"] == {
+        "scan0": {"n_tissue": 50, "n_pasted": 0, "rated": 1.0},
+        "scan1": {"n_tissue": 50, "n_pasted": 0, "rated": 0.0},
+    }
     assert figure["network"] == {"auc": 0.5, "low": 0.0, "high": 1.0}

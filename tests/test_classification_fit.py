@@ -69,12 +69,22 @@ def test_a_fold_makes_its_share_of_the_steps(monkeypatch: pytest.MonkeyPatch, tm
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 
 
-def test_scans_of_tissue_take_the_folds_in_turn_by_name() -> None:
+def test_pasted_nodules_go_with_the_scan_they_were_pasted_into() -> None:
+    samples = balls(16)
+    samples.ratings[0] = np.nan  # the first patient's two nodules are now another scan's, with nothing known of them
+    samples.ratings[2] = np.nan
+    samples.patients[[0, 2]] = samples.patients[5]
+    folds = folds_of(samples, SplitSettings())
+    assert samples.rated.tolist() == [False, False, False, *[i % 2 == 0 for i in range(3, 16)]]
+    assert folds[0] == folds[2] == folds[5]
+
+
+def test_scans_of_tissue_take_the_folds_in_turn() -> None:
     one = "LIDC-IDRI-0003"
     samples = replace(balls(8), patients=np.array([one, "d", one, "b", one, "c", one, "a"]))
     # sha256("LIDC-IDRI-0003") begins with 93: 4 * 0x93 / 256 = 2.3, so fold 2.
     assert folds_of(samples, SplitSettings()).tolist() == [2, 1, 2, 2, 2, 3, 2, 1]
-    assert folds_of(samples, SplitSettings(held_out_fold=None)).tolist() == [2, 3, 2, 1, 2, 2, 2, 0]
+    assert folds_of(samples, SplitSettings(held_out_fold=None)).tolist() == [2, 0, 2, 1, 2, 2, 2, 3]
     # Tissue of a patient with nodules stays with them.
     samples.patients[1] = one
     assert folds_of(samples, SplitSettings())[1] == 2

@@ -46,7 +46,7 @@ def out_of_fold(samples: Samples, settings: TrainSettings, out: Path) -> NoduleO
     """
     folds = folds_of(samples, settings.data.split)
     present = np.unique(folds)
-    if len(np.unique(folds[samples.is_nodule])) < 2:
+    if len(np.unique(folds[samples.rated])) < 2:
         raise ValueError("out-of-fold answers need nodules in at least two folds: more patients, or another split")
     parts, order = [], []
     for fold in present.tolist():

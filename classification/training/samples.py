@@ -30,8 +30,8 @@ class Samples:
         crops: (N, 40, 40, 40) int16 HU at 1 mm, nodule in the middle.
         diameter_mm: (N,).
         is_nodule: (N,) bool; False for normal tissue.
-        ratings: (N, 8) in [0, 1] in the order of `RATING_SCALES`, NaN for normal tissue.
-        patients: (N,) patient ids.
+        ratings: (N, 8) in [0, 1] in the order of `RATING_SCALES`, NaN for normal tissue and for pasted nodules.
+        patients: (N,) patient ids; of pasted nodules that of the scan they were blended into.
     """
 
     crops: npt.NDArray[np.int16]
@@ -54,8 +54,14 @@ class Samples:
         )
 
     @property
+    def rated(self) -> npt.NDArray[np.bool_]:
+        """(N,) nodules in their own scans; those that were pasted into others say only that they are nodules."""
+        rated: npt.NDArray[np.bool_] = self.is_nodule & np.isfinite(self.ratings).all(1)
+        return rated
+
+    @property
     def malignancy(self) -> npt.NDArray[np.float32]:
-        """(N,) readers' rating 1-5, NaN for normal tissue."""
+        """(N,) readers' rating 1-5, NaN for what is not rated."""
         return 1 + 4 * self.ratings[:, list(RATING_SCALES).index("malignancy")]
 
 
@@ -73,14 +79,19 @@ def join(parts: list[Samples]) -> Samples:
 def folds_of(samples: Samples, split: SplitSettings) -> npt.NDArray[np.int64]:
     """The fold of each example, (N,), none of them the fold that the split holds out.
 
-    Patients with nodules go by the split's rule. The others, few scans of normal tissue, take the folds in turn by
-    name, so that no fold is left without.
+    Patients with nodules go by the split's rule. The others, few scans of normal tissue, take the folds in turn, in
+    their order, so that no fold is left without.
     """
-    folds = [fold for fold in range(FOLDS) if fold != split.held_out_fold]
-    with_nodules = {p: fold_of(p) for p in samples.patients[samples.is_nodule].tolist()}
-    others = sorted({*samples.patients.tolist()} - {*with_nodules})
-    fold = with_nodules | {p: folds[i % len(folds)] for i, p in enumerate(others)}
+    with_nodules = {p: fold_of(p) for p in samples.patients[samples.rated].tolist()}
+    others = [p for p in dict.fromkeys(samples.patients.tolist()) if p not in with_nodules]
+    fold = with_nodules | {p: fold_in_turn(i, split) for i, p in enumerate(others)}
     return np.array([fold[p] for p in samples.patients.tolist()], dtype=np.int64)
+
+
+def fold_in_turn(place: int, split: SplitSettings) -> int:
+    """The fold of the scan without rated nodules at a place, from 0, in the order of these."""
+    folds = [fold for fold in range(FOLDS) if fold != split.held_out_fold]
+    return folds[place % len(folds)]
 
 
 def read_nodules(folder: Path) -> Samples:
@@ -142,16 +153,27 @@ def tissue(
         away = np.linalg.norm(places - prepared.volume.geometry.to_voxel(center_mm), axis=1) > radius + STORED / 2
         places = places[away]
     places = places[rng.permutation(len(places))[:count]]
-    # LIDC's slices are up to 3 mm thick: thickness must not give tissue away either.
-    crops = [
-        ndimage.gaussian_filter1d(extract_patch(hu, place, (STORED,) * 3).astype(np.float32), thickness, axis=0)
-        for place, thickness in zip(places, rng.uniform(0.01, 1.2, len(places)), strict=True)
-    ]
+    crops = [thickened(extract_patch(hu, place, (STORED,) * 3), rng) for place in places]
+    return unrated(crops, rng.choice(diameters_mm, len(crops)), False, patient_id)
+
+
+def thickened(
+    crop: npt.NDArray[np.int16] | npt.NDArray[np.float32], rng: np.random.Generator
+) -> npt.NDArray[np.int16]:
+    """As slices of about 1 to 3 mm would show it: LIDC's are so thick, and thickness must not give a class away."""
+    blurred = ndimage.gaussian_filter1d(crop.astype(np.float32), rng.uniform(0.01, 1.2), axis=0)
+    return np.asarray(np.rint(np.clip(blurred, HU_MIN, HU_MAX)), np.int16)
+
+
+def unrated(
+    crops: list[npt.NDArray[np.int16]], diameters_mm: npt.ArrayLike, is_nodule: bool, patient_id: str
+) -> Samples:
+    """Examples of one scan that no reader rated."""
     n = len(crops)
     return Samples(
-        np.rint(np.stack(crops)).astype(np.int16) if crops else np.zeros((0, *(STORED,) * 3), np.int16),
-        rng.choice(diameters_mm, n).astype(np.float32),
-        np.zeros(n, dtype=bool),
+        np.stack(crops) if crops else np.zeros((0, *(STORED,) * 3), np.int16),
+        np.asarray(diameters_mm, np.float32),
+        np.full(n, is_nodule),
         np.full((n, len(RATING_SCALES)), np.nan, np.float32),
         np.array([patient_id] * n, dtype=str),
     )

@@ -27,6 +27,7 @@ class DataSettings:
         held_out_scans: patients whose backgrounds are measured on and not learnt from, by name.
         phantoms: simulated chests used as further backgrounds; which are held out goes by the split of their names.
         tissue_per_scan: normal-tissue places drawn per background.
+        pasted_per_scan: nodules blended into each background, so that texture does not tell nodules from tissue.
         ignored: places in the backgrounds that teach nothing (a tumour nobody annotated).
         split: whose nodules (and outlines, in phantoms) are measured on and not learnt from.
         diagnosis: csv `patient_id,diagnosis` (1 benign, 2 and 3 cancer), only reported on, or None.
@@ -37,6 +38,7 @@ class DataSettings:
     held_out_scans: tuple[str, ...] = ()
     phantoms: int = 0
     tissue_per_scan: int = 0
+    pasted_per_scan: int = 0
     ignored: tuple[IgnoredPlace, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
     diagnosis: Path | None = None
@@ -48,7 +50,8 @@ class DataSettings:
                 f"expected null, got {self.split.validation_fold}"
             )
         at_least("data.phantoms", self.phantoms, 0)
-        at_least("data.tissue_per_scan", self.tissue_per_scan, 0)
+        for name in ("tissue_per_scan", "pasted_per_scan"):
+            at_least(f"data.{name}", getattr(self, name), 0)
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,15 @@ class Bags:
 
 
 def nodule_risks(samples: Samples) -> npt.NDArray[np.float64]:
-    """(N,) PanCan risks of nodules, 0 for tissue."""
+    """(N,) PanCan risks of rated nodules, 0 for all others."""
     names = list(RATING_SCALES)
     columns = {
         n: RATING_SCALES[n][0] + (RATING_SCALES[n][1] - RATING_SCALES[n][0]) * samples.ratings[:, names.index(n)]
         for n in ("spiculation", "texture", "calcification")
     }
-    risks = np.zeros(len(samples))
-    for i in np.flatnonzero(samples.is_nodule):
-        count = int((samples.patients[samples.is_nodule] == samples.patients[i]).sum())
+    risks, rated = np.zeros(len(samples)), samples.rated
+    for i in np.flatnonzero(rated):
+        count = int((samples.patients[rated] == samples.patients[i]).sum())
         spiculation, texture, calcification = (float(columns[n][i]) for n in columns)
         risks[i] = pancan_risk(float(samples.diameter_mm[i]), spiculation, texture, calcification, count)
     return risks
@@ -55,13 +55,14 @@ def draw_bags(samples: Samples, answers: NoduleOutputs, settings: SimulatedPatie
         seed: of the draw.
 
     Raises:
-        ValueError: there are no nodules.
+        ValueError: there are no rated nodules.
     """
     rng = stream("classification.bag", seed)
-    risks, ids = nodule_risks(samples), np.unique(samples.patients[samples.is_nodule])
+    risks, rated = nodule_risks(samples), samples.rated
+    ids = np.unique(samples.patients[rated])
     if not len(ids):
         raise ValueError("bags need nodules, got none")
-    groups = [np.flatnonzero((samples.patients == p) & samples.is_nodule) for p in ids]
+    groups = [np.flatnonzero((samples.patients == p) & rated) for p in ids]
     false = np.flatnonzero(~samples.is_nodule)
     shape = (settings.bags, top_k)
     index, score, present = np.zeros(shape, int), np.full(shape, 0.5), np.zeros(shape, bool)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from detection.training.hosts import Host
 from detection.training.settings import SamplingSettings
 from detection.training.spheres import Spheres, clear_of, spheres
-from phantom.hybrid import averaged, blend, paste_places, random_turn, tissue_like
+from phantom.hybrid import aerated_share, averaged, blend, paste_places, random_turn, tissue_like
 from phantom.pieces import FloatVolume, NoduleCrop, Piece
 
 # A cube's nodule lies at least so far from the border of its patch, so that it is seen well enough to be taught.
@@ -85,7 +85,7 @@ class Pasting:
             glass = not whole and host.step == 1 and crop.diameter_mm >= LEAST_GROUND_GLASS_MM
             share = float(rng.uniform(*GROUND_GLASS)) if glass and rng.random() < wanted.ground_glass else 1.0
             reach = grown * crop.diameter_mm / 2 + 4
-            air = _aerated_share(canvas.hu, place, grown * crop.diameter_mm)
+            air = aerated_share(canvas.hu, place, grown * crop.diameter_mm)
             if not clear_of(taken, place, reach) or air < least_air:
                 continue
             tissue = None if is_nodule else _normal_tissue(host, piece, rng)
@@ -155,10 +155,3 @@ def _at(weights: FloatVolume, marks: Spheres) -> npt.NDArray[np.float32]:
     """(n,) weights at the centres of marks; those outside take the nearest voxel's."""
     z, y, x = np.clip(np.rint(marks[:, :3]), 0, np.asarray(weights.shape) - 1).astype(int).T
     return np.asarray(weights[z, y, x])
-
-
-def _aerated_share(hu: FloatVolume, place: npt.NDArray[np.int64], diameter: float) -> float:
-    """How much of a nodule's box would be lung: one buried in the mediastinum is nothing a reader would mark."""
-    reach = int(np.ceil(diameter / 2))
-    box = hu[tuple(slice(max(p - reach, 0), p + reach + 1) for p in place)]
-    return float((box < -500).mean())
