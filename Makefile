@@ -55,9 +55,9 @@ format: .venv/.dev  ## let ruff put the code in order
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-bench-detection: .venv/.core  ## real nodules, hybrids, masses, phantoms: make bench-detection ARGS="compact-v5 ..."
+bench-detection: .venv/.core  ## real nodules, hybrids, masses, phantoms: make bench-detection ARGS="compact-v6 ..."
 	@for bench in context hybrid masses phantoms; do \
-		$(PY) -m benchmarks.$$bench $(if $(ARGS),$(ARGS),compact-v5) || exit; done
+		$(PY) -m benchmarks.$$bench $(if $(ARGS),$(ARGS),compact-v6) || exit; done
 
 bench: .venv/.core  ## speed and memory, DICOM to candidates
 	@$(PY) -m benchmarks.speed $(if $(INPUT),"$$INPUT") $(ARGS)

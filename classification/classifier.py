@@ -32,7 +32,7 @@ from runs.one_thread import one_thread
 from runs.training.weights import load_weights
 
 SHIPPED = Path(__file__).parent / "weights"
-DEFAULT_WEIGHTS = "nodule-mil-v5"
+DEFAULT_WEIGHTS = "nodule-mil-v6"
 # A plain LUNA16 submission has no diameters: the median of the LIDC nodules stands in, with a warning.
 MEDIAN_DIAMETER_MM = 6.6
 # What the bag of a card is that names none.

@@ -26,7 +26,7 @@ from runs.entry import UsageError
 from runs.training.weights import load_weights, misfit
 
 SHIPPED = Path(__file__).parent / "weights"
-DEFAULT_KIND, DEFAULT_WEIGHTS = "compact", "compact-v5"
+DEFAULT_KIND, DEFAULT_WEIGHTS = "compact", "compact-v6"
 
 
 @dataclass(frozen=True)

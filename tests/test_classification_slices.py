@@ -255,6 +255,6 @@ def test_a_folder_goes_past_what_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_weights_of_something_else_are_refused() -> None:
-    detector = Path(__file__).parents[1] / "detection" / "weights" / "compact-v5.safetensors"
+    detector = Path(__file__).parents[1] / "detection" / "weights" / "compact-v6.safetensors"
     with pytest.raises(UsageError, match="holds no slice classifier"):
         load_slice_network(detector)

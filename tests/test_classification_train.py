@@ -156,7 +156,8 @@ def test_without_anybody_held_out_there_are_no_held_out_figures(
     everyone = balls(24)
     monkeypatch.setattr("classification.train.load_samples", lambda _: (everyone, everyone.at(np.zeros(24, bool))))
     card = json.loads(train(settings(tmp_path)).with_suffix(".json").read_text())
-    assert set(card["figures"]) == {"bag_training_loss", "bag_fresh_loss", "malignancy_4_5_against_1_2_out_of_fold"}
+    out_of_fold = {f"{name}_out_of_fold" for name in ("malignancy_4_5_against_1_2", "nodule_against_tissue")}
+    assert set(card["figures"]) == {"bag_training_loss", "bag_fresh_loss", *out_of_fold}
 
 
 def test_a_finished_run_keeps_its_weights(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +171,7 @@ def test_another_run_is_refused_by_the_key(whole: Path) -> None:
     with pytest.raises(ValueError, match=r"seed=0, this one has seed=1"):
         train(settings(whole, seed=1))
     with pytest.raises(ValueError, match=r"data\.split\.held_out_fold=0, this one has data\.split\.held_out_fold=1"):
-        train(settings(whole, data=DataSettings(split=SplitSettings(held_out_fold=1))))
+        train(settings(whole, data=replace(classification().data, split=SplitSettings(held_out_fold=1))))
 
 
 def test_a_folder_is_not_claimed_for_data_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,8 +192,8 @@ def test_resume_false_begins_again_with_the_folds_too(tmp_path: Path) -> None:
 def test_shipped_experiment_composes() -> None:
     made = compose_settings(TrainSettings, "classification_train", ["experiment=nodule_mil"])
     assert made.experiment == "nodule_mil"
-    assert (made.bag.kind, made.patients.detector) == ("leaky_noisy_or", "compact-v5")
-    assert made.trainer.steps == 850
+    assert (made.bag.kind, made.patients.detector) == ("leaky_noisy_or", "compact-v6")
+    assert made.trainer.steps == 1200
     assert tuple(made.model.widths) == (16, 32, 64, 96)
     assert tuple(made.data.held_out_scans) == ("CCMD-normal001", "TCGA-DE-A4MA")
     assert all(isinstance(folder, Path) for folder in made.data.backgrounds)
@@ -208,16 +209,18 @@ def test_patients_and_scans_of_tissue_are_on_one_side(monkeypatch: pytest.Monkey
     named = replace(balls(12), patients=np.array(["A", "a", "A", "b", "B", "c", "B", "d", "C", "e", "C", "f"]))
     given: dict[str, Any] = {}
 
-    def tissue(_: DataSettings, held_out: set[str], diameters_mm: Any, seed: int) -> list[tuple[Samples, bool]]:
-        given.update(held_out=held_out, diameters_mm=diameters_mm.tolist(), seed=seed)
+    def tissue(
+        _: DataSettings, held_out: set[str], diameters_mm: Any, seed: int, crops: list[Any]
+    ) -> list[tuple[Samples, bool]]:
+        given.update(held_out=held_out, diameters_mm=diameters_mm.tolist(), seed=seed, crops=crops)
         return [(balls(2).at(~balls(2).is_nodule), True), (balls(4).at(~balls(4).is_nodule), False)]
 
     monkeypatch.setattr("classification.train.read_nodules", lambda _: named.at(named.is_nodule))
-    monkeypatch.setattr("classification.training.backgrounds.read_tissue", tissue)
+    monkeypatch.setattr("classification.training.backgrounds.read_backgrounds", tissue)
     data = DataSettings(nodules=Path("somewhere"), backgrounds=(Path("there"),), split=split)
     learnt, kept = load_samples(replace(classification(), data=data, seed=7))
     assert set(kept.patients[kept.is_nodule]) == {"A"}
     assert set(learnt.patients[learnt.is_nodule]) == {"B", "C"}
     assert (int((~kept.is_nodule).sum()), int((~learnt.is_nodule).sum())) == (1, 2)
     # Sizes of tissue are drawn from those of the nodules that are learnt from: 20 and 5 mm in turn, A had 20 and 5.
-    assert given == {"held_out": {"A"}, "diameters_mm": [20.0, 5.0, 20.0, 5.0], "seed": 7}
+    assert given == {"held_out": {"A"}, "diameters_mm": [20.0, 5.0, 20.0, 5.0], "seed": 7, "crops": []}

@@ -52,7 +52,7 @@ OPTIONS = {
     "classification": BOTH | {
         "model": {"nodule_network"}, "data": {"own_nodules", "lidc_ratings"}, "optimizer": {"one_cycle"},
         "bag": {"leaky_noisy_or", "noisy_or", "maximum", "attention", "top_k_logistic"},
-        "simulated_patients": {"anybody", "compact_v5"}, "experiment": {"nodule_mil"},
+        "simulated_patients": {"anybody", "compact_v6"}, "experiment": {"nodule_mil"},
         "sweep": {"grid", "optuna", "bags"},
     },
 }  # fmt: skip
@@ -174,7 +174,8 @@ def test_where_a_value_came_from_makes_no_other_run() -> None:
     assert fingerprint("detection", "experiment=compact_context", "sampling.patch=80") != chosen
     mil = fingerprint("classification", "experiment=nodule_mil")
     assert (
-        fingerprint("classification", "data=lidc_ratings", "simulated_patients=compact_v5", "trainer.steps=850") == mil
+        fingerprint("classification", "data=lidc_ratings", "simulated_patients=compact_v6", "trainer.steps=1200")
+        == mil
     )
 
 

@@ -99,7 +99,7 @@ def test_a_network_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     # Other weights have a file of their own; of the shipped detector's two networks the second is compact-v4's.
     load_detector("compact-v4", settings)
     assert len(list(cache_folder("runtimes").iterdir())) == 2
-    load_detector("compact-v5", settings)
+    load_detector("compact-v6", settings)
     assert len(list(cache_folder("runtimes").iterdir())) == 3
 
 

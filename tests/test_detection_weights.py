@@ -160,7 +160,7 @@ def test_every_command_takes_a_detectors_name(settings: Any, command: str, more:
 
 
 def test_shipped_weights_are_of_their_own_detector() -> None:
-    assert load_detector(None, None, "compact").provenance["detector"] == "compact-v5"
+    assert load_detector(None, None, "compact").provenance["detector"] == "compact-v6"
     with pytest.raises(UsageError, match="'compact-v2' holds weights of model=compact, not of model=monai_luna16"):
         load_detector("compact-v2", None, NAME)
 
