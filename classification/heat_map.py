@@ -23,7 +23,7 @@ from preprocessing.prepare import PreparedScan
 from runs.one_thread import one_thread
 
 # Steps of the integral, at their middles.
-STEPS = 16
+STEPS = 48
 EMPTY_HU = -850
 
 
